@@ -1,0 +1,90 @@
+"""Settings from the environment, typed. A bad value stops the start with a sentence that names it.
+
+Checked here and not by system checks alone: an ASGI server runs no checks.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+YES = {"1", "true", "yes", "on"}
+NO = {"", "0", "false", "no", "off"}
+
+# As browsers send it: lower case, no path, no slash at the end.
+ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d+)?")
+
+# One writer at a time is SQLite's nature: wait for the turn (20 s) instead of failing at once, take
+# the write lock at BEGIN (a reader that turns writer cannot wait, it fails), let readers read
+# meanwhile (WAL), and sync at checkpoints: a power cut may cost the last commits, never the file.
+SQLITE_OPTIONS = {
+    "timeout": 20,
+    "transaction_mode": "IMMEDIATE",
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+}
+
+
+def text(name: str) -> str:
+    return os.environ.get(name, "").strip()
+
+
+def flag(name: str) -> bool:
+    value = text(name).lower()
+    if value not in YES | NO:
+        raise ImproperlyConfigured(f"{name}={value!r} is neither yes nor no: use 1 or 0.")
+    return value in YES
+
+
+def items(name: str) -> list[str]:
+    return [item.strip() for item in text(name).split(",") if item.strip()]
+
+
+def hosts(name: str) -> list[str]:
+    for host in (found := items(name)):
+        if "/" in host:
+            raise ImproperlyConfigured(
+                f"{name}: {host!r} is not a host name. Leave out the scheme and the path: "
+                "messages.example.com"
+            )
+    return found
+
+
+def origins(name: str) -> list[str]:
+    """Exact origins. With cookies allowed, a pattern would hand them to whoever fits it."""
+    for origin in (found := items(name)):
+        if not ORIGIN.fullmatch(origin):
+            raise ImproperlyConfigured(
+                f"{name}: {origin!r} is not an exact origin. Write scheme and host, and the port "
+                "if it is unusual, without a path or a wildcard: https://www.example.com"
+            )
+    return found
+
+
+def sqlite(file: Path) -> str:
+    return f"sqlite:///{quote(str(file))}"
+
+
+def database(name: str, default: Path) -> dict[str, Any]:
+    """DATABASE_URL as Django wants it; without one, the SQLite file `default`."""
+    try:
+        # 0: under ASGI a kept connection belongs to a thread that may never come back for it.
+        parsed = dj_database_url.parse(text(name) or sqlite(default), conn_max_age=0)
+    except ValueError as error:
+        # Without the value: it may hold a password, and this line ends in a log.
+        raise ImproperlyConfigured(f"{name}: {error}") from None
+    config: dict[str, Any] = {**parsed}
+    if config["ENGINE"] == "django.db.backends.sqlite3":
+        if config["NAME"] == ":memory:":
+            raise ImproperlyConfigured(
+                f"{name}: an SQLite database in memory is seen by one connection only. "
+                "Name a file: sqlite:///db.sqlite3"
+            )
+        config["OPTIONS"] = SQLITE_OPTIONS | config.get("OPTIONS", {})
+        # Tests too run on a file: in memory, connections share a cache, and IMMEDIATE fails with
+        # "table is locked".
+        config["TEST"] = {"NAME": f"{config['NAME']}.test"}
+    return config
