@@ -1,0 +1,143 @@
+"""Who may listen, and who no longer may.
+
+A stream is opened for a session and a user, and must end when either is gone. Each way out that
+Django tells of (log-out, deactivation, deletion, a new password) counts up `Inbox.endings`, which
+every hub sees within a second. What goes past the signals, `update()` or SQL, is found by `sweep`.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY, get_user, get_user_model
+from django.contrib.auth.signals import user_logged_out
+from django.db import connections
+from django.db.models.signals import post_delete, post_save, pre_save
+from django.http import HttpRequest
+from django.utils import timezone
+
+from .inbox import end_streams
+from .models import Inbox
+
+PARAMETERS = 500  # values in one IN (...)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who listens, and how things stood when that was allowed."""
+
+    user_id: Any
+    since: int
+    version: int
+    endings: int
+    password: str
+    session_key: str
+
+
+def admit(request: HttpRequest) -> Admission | None:
+    """The admission of who sends `request`, or None.
+
+    The inbox is read before the session and the user are checked, not after: then a log-out in
+    between is seen here, and one after it is seen by the hub, as `endings` that went up.
+    """
+    try:
+        user_id = get_user_model()._meta.pk.to_python(request.session[SESSION_KEY])
+        inbox = Inbox.objects.of(user_id)
+    except (KeyError, Inbox.DoesNotExist):
+        return None
+    # Loaded anew: `request.session` may have been read before.
+    again = HttpRequest()
+    again.session = type(request.session)(request.session.session_key)
+    user: Any = get_user(again)
+    if user.pk != user_id:
+        return None
+    return Admission(
+        user_id,
+        inbox.since,
+        inbox.version,
+        inbox.endings,
+        getattr(user, "password", ""),
+        again.session.session_key or "",
+    )
+
+
+def let_go() -> None:
+    """Close this thread's database connections: an open stream holds none."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
+
+
+def standings(user_ids: Collection[Any]) -> dict[Any, tuple[int, int, str]]:
+    """(version, endings, password) of those of `user_ids` who are active. One query a PARTS."""
+    user_model = get_user_model()
+    names = {field.name for field in user_model._meta.concrete_fields}
+    rows = Inbox.objects.all()
+    if "is_active" in names:
+        rows = rows.filter(user__is_active=True)
+    password = "user__password" if "password" in names else "user__pk"
+    found: dict[Any, tuple[int, int, str]] = {}
+    for part in _parts(user_ids):
+        values = rows.filter(pk__in=part).values_list("pk", "version", "endings", password)
+        found |= {pk: tuple(rest) for pk, *rest in values.filter(user__isnull=False)}
+    return found
+
+
+def open_sessions(keys: Collection[str]) -> set[str]:
+    """Those of these sessions that still are, where sessions are kept in the database."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    if not hasattr(store, "get_model_class"):
+        return set(keys)
+    rows = store.get_model_class().objects.filter(expire_date__gt=timezone.now())
+    return {
+        key
+        for part in _parts(keys)
+        for key in rows.filter(pk__in=part).values_list("pk", flat=True)
+    }
+
+
+def _parts(values: Collection[Any]) -> Iterator[list[Any]]:
+    ordered = list(values)
+    for start in range(0, len(ordered), PARAMETERS):
+        yield ordered[start : start + PARAMETERS]
+
+
+def watch_users() -> None:
+    """Connect Django's signals; called once, when the app is ready."""
+    user_model = get_user_model()
+    user_logged_out.connect(_logged_out, dispatch_uid="notifications")
+    pre_save.connect(_remember, sender=user_model, dispatch_uid="notifications")
+    post_save.connect(_compare, sender=user_model, dispatch_uid="notifications")
+    post_delete.connect(_deleted, sender=user_model, dispatch_uid="notifications")
+
+
+def _logged_out(request: HttpRequest | None, user: Any, **_: Any) -> None:
+    # Django sends this before it flushes the session: a stream that opened in between would pass
+    # `admit` after the count. So the session goes first.
+    if request is not None and getattr(request, "session", None) is not None:
+        request.session.delete()
+    if user is not None:
+        end_streams(user.pk)
+
+
+def _remember(instance: Any, update_fields: Any, **_: Any) -> None:
+    concerned = {"password", "is_active"}
+    instance._was = None
+    if instance.pk is None or (update_fields is not None and not concerned & set(update_fields)):
+        return
+    instance._was = type(instance)._default_manager.filter(pk=instance.pk).first()
+
+
+def _compare(instance: Any, **_: Any) -> None:
+    was, instance._was = instance._was, None
+    if was is None:
+        return
+    deactivated = was.is_active and not instance.is_active
+    if deactivated or was.password != instance.password:
+        end_streams(instance.pk)
+
+
+def _deleted(instance: Any, **_: Any) -> None:
+    end_streams(instance.pk)

@@ -1,0 +1,361 @@
+"""One per process and event loop: follows the log and hands out what is new, encoded once.
+
+A look is sequential: it reads the states of those who are owed one, then the log; then it delivers
+the changes up to the states' position, the states, and the rest. A state ahead of its stream would
+show read messages as unread; one behind it would take a count back.
+"""
+
+import asyncio
+import contextvars
+import logging
+import resource
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Set
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from django.db import connections
+
+from . import access, doorbell, inbox, log
+from .cursor import Cursor
+from .look import Sight, look, origin
+from .models import Change
+from .past import Entry, Past
+from .publishing import publish_due
+
+if TYPE_CHECKING:
+    from .stream import Stream
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+STREAMS_PER_USER = 12  # two browsers full of tabs; over it the oldest has to go
+SPARE_FILES = 64  # of those the process may open, for the database, the log and ordinary requests
+PACE = 0.025  # s from one look to the next: 40 a second, however often the bell rings
+TOUCHED_PACE = 0.5  # s between reads of the recently touched inboxes
+OVERLAP = 2.0  # s by which those reads overlap: an act may commit after later ones
+OWED_AT_ONCE = 2_000  # users whose states one look reads; others wait for the next
+LOOK_ANYWAY = 5.0  # s after which to look though nothing has rung
+TICK = 1.0  # s between rounds of pings, ends of lifetimes, and publishing what has become due
+SWEEP = 15.0  # s between comparisons of all who are connected with the database
+TROUBLE_PAUSE = 1.0  # s before the next try when the database does not answer
+
+
+class Hub:
+    """Streams `join`, catch up with `past`, `go_live` and `leave`, on the loop's own thread."""
+
+    _of_loop: "WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self.cursor = Cursor("", 0)  # all up to here has been handed out
+        self.streams: dict[Any, dict[Stream, None]] = {}  # a user's streams, the oldest first
+        self.draining = False
+        self.capacity = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES
+        self._past = Past()
+        self._told: dict[Any, tuple[int, int]] = {}  # per user (version, endings) as of last state
+        self._owed: dict[Any, None] = {}  # users who need a state, first come first served
+        self._touched_read = float("-inf")
+        self._touched_later: asyncio.TimerHandle | None = None
+        self._swept = time.monotonic()
+        self._troubles: set[str] = set()
+        self._loop = asyncio.get_running_loop()
+        self._awake, self._started = asyncio.Event(), asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="notifications-hub")
+        # A fresh context: else it would live in the thread of the request that came first.
+        self._task = self._loop.create_task(self._run(), context=contextvars.Context())
+
+    # --------------------------------------------------------------------------------- life
+
+    @classmethod
+    async def here(cls) -> "Hub":
+        """The hub of this event loop, started and once up to date with the log."""
+        loop = asyncio.get_running_loop()
+        if loop not in cls._of_loop:
+            cls._of_loop[loop] = cls()
+        hub = cls._of_loop[loop]
+        await hub._started.wait()
+        return hub
+
+    @classmethod
+    def all(cls) -> "list[Hub]":
+        """The hubs of this process."""
+        return list(cls._of_loop.values())
+
+    async def _run(self) -> None:
+        inbox.touched.connect(self._on_touched)
+        helpers = [self._loop.create_task(work) for work in (self._follow_bell(), self._ticking())]
+        self._awake.set()
+        try:
+            while True:
+                await self._awake.wait()
+                self._awake.clear()
+                begun = self.time()
+                if await self._try(self._look):
+                    self._started.set()
+                else:
+                    self._awake.set()
+                    await asyncio.sleep(TROUBLE_PAUSE)
+                await asyncio.sleep(begun + PACE - self.time())
+        finally:
+            inbox.touched.disconnect(self._on_touched)
+            for helper in helpers:
+                helper.cancel()
+            self._of_loop.pop(self._loop, None)
+            self._thread.submit(connections.close_all)
+            self._thread.shutdown(wait=False)
+
+    async def stop(self) -> None:
+        """End the hub with its tasks and its thread. Its streams are told nothing."""
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        self._thread.shutdown(wait=True)
+
+    async def _follow_bell(self) -> None:
+        async def listen() -> None:
+            async with aclosing(doorbell.current().rings()) as rings:  # type: ignore[type-var]
+                async for _ in rings:
+                    self._awake.set()
+
+        while True:
+            await self._try(listen)
+            await asyncio.sleep(TROUBLE_PAUSE)
+
+    async def _ticking(self) -> None:
+        quiet = 0.0
+        while True:
+            await asyncio.sleep(TICK)
+            quiet += TICK
+            if quiet >= LOOK_ANYWAY:
+                quiet = 0.0
+                self._awake.set()
+            self._pulse()
+            await self._try(self._publish_due)
+            if self.streams and time.monotonic() - self._swept >= SWEEP:
+                await self._try(self._sweep)
+
+    async def _try(self, work: Callable[[], Awaitable[Any]]) -> bool:
+        """Whether `work` went well. What goes wrong is logged once, until it goes well again."""
+        what = work.__name__.strip("_")
+        try:
+            await work()
+        except Exception:
+            if what not in self._troubles:
+                logger.exception("The hub's %r failed; it is tried again until it works", what)
+            self._troubles.add(what)
+            return False
+        if what in self._troubles:
+            self._troubles.remove(what)
+            logger.info("The hub's %r works again", what)
+        return True
+
+    async def _ask(self, work: Callable[..., T], *args: Any) -> T:
+        """Do `work` in the hub's own thread, on the hub's own database connection."""
+        return await self._loop.run_in_executor(self._thread, _or_disconnect, work, *args)
+
+    def time(self) -> float:
+        """The loop's clock, in seconds."""
+        return self._loop.time()
+
+    # ------------------------------------------------------------------------------ streams
+
+    def everyone(self) -> "Iterator[Stream]":
+        """All open streams."""
+        return (stream for mine in list(self.streams.values()) for stream in list(mine))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more connection might leave no file for anything else."""
+        return sum(map(len, self.streams.values())) >= self.capacity
+
+    def join(self, stream: "Stream") -> None:
+        """From here on the ends of this user's streams reach it; changes once it is live."""
+        mine = self.streams.setdefault(stream.user_id, {})
+        mine[stream] = None
+        self._empty.clear()
+        if self.draining:
+            stream.end("drain")
+        open_ones = [other for other in mine if not other.reason]
+        for oldest in open_ones[:-STREAMS_PER_USER]:
+            oldest.end("too-many")
+
+    def leave(self, stream: "Stream") -> None:
+        """Forget it. From any thread, any number of times."""
+        if _running_loop() is self._loop:
+            self._leave(stream)
+        else:
+            with suppress(RuntimeError):  # the loop is closed, and all is gone with it
+                self._loop.call_soon_threadsafe(self._leave, stream)
+
+    def _leave(self, stream: "Stream") -> None:
+        mine = self.streams.get(stream.user_id, {})
+        mine.pop(stream, None)
+        if not mine:
+            for of_users in (self.streams, self._told, self._owed):
+                of_users.pop(stream.user_id, None)  # type: ignore[attr-defined]
+        if not self.streams:
+            self._empty.set()
+
+    def missed(self, cursor: Cursor) -> list[Entry] | None:
+        """What was handed out after `cursor`; None when memory cannot tell."""
+        return self._past.after(cursor, self.cursor)
+
+    def go_live(self, stream: "Stream") -> None:
+        """From here on it gets what is new; and a state, for a connection may have been cut
+        between a `withdrawn` and the state that belongs to it."""
+        stream.live = stream.owed = True
+        self._owe(stream.user_id)
+
+    def _owe(self, user_id: Any) -> None:
+        self._owed[user_id] = None
+        self._awake.set()
+
+    def _on_touched(self, user_id: Any, **_: Any) -> None:
+        with suppress(RuntimeError):  # that loop has closed
+            self._loop.call_soon_threadsafe(self._touch, user_id)
+
+    def _touch(self, user_id: Any) -> None:
+        if user_id in self.streams:
+            self._owe(user_id)
+
+    async def drain(self, patience: float) -> None:
+        """End all streams with `bye`; those that do not end within `patience` s are cut."""
+        self.draining = True
+        for stream in self.everyone():
+            stream.end("drain")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._empty.wait()
+        for stream in self.everyone():
+            stream.cut()
+
+    # -------------------------------------------------------------------------------- looks
+
+    async def _look(self) -> None:
+        if not self._started.is_set():
+            self.cursor = await self._ask(origin)
+        begun = time.monotonic()
+        touched = bool(self.streams) and begun - self._touched_read >= TOUCHED_PACE
+        owed = dict.fromkeys(list(self._owed)[:OWED_AT_ONCE])
+        for user_id in owed:
+            del self._owed[user_id]
+        try:
+            window = min(begun - self._touched_read + OVERLAP, SWEEP) if touched else None
+            sight = await self._see(owed.keys(), window)
+        except BaseException:
+            self._owed = owed | self._owed
+            raise
+        if not sight.page.follows(self.cursor):
+            return self._start_anew(sight.page.head)
+        if touched:
+            self._touched_read = begun
+        elif self.streams and not self._touched_later:
+            self._touched_later = self._loop.call_later(TOUCHED_PACE, self._look_at_touched)
+        self._deliver(sight)
+        if self._owed or self.cursor != sight.page.head:
+            self._awake.set()
+
+    def _look_at_touched(self) -> None:
+        self._touched_later = None
+        self._awake.set()
+
+    async def _see(self, owed: Set[Any], window: float | None) -> Sight:
+        connected = set(self.streams)
+        sight = await self._ask(look, self.cursor.position, connected, owed, self._told, window)
+        # Who has gone live meanwhile was not asked for: a large audience must be asked again.
+        while not sight.whole and (new := self.streams.keys() - connected):
+            connected |= new
+            more, _ = await self._ask(log.audiences, sight.audiences.keys(), new)
+            for message_id, users in more.items():
+                sight.audiences[message_id] |= users
+        return sight
+
+    def _deliver(self, sight: Sight) -> None:
+        """Changes up to the first states' position, these states, changes up to the next, ..."""
+        changes = deque(sight.page.changes)
+        for states in sight.states:
+            position = next(iter(states.values())).cursor.position if states else 0
+            while changes and changes[0].position <= position:
+                self._hand_out(changes.popleft(), sight)
+            for state in states.values():
+                self._tell(state)
+        for change in changes:
+            self._hand_out(change, sight)
+
+    def _hand_out(self, change: Change, sight: Sight) -> None:
+        message = sight.messages[change.message_id]
+        audience = None if message.everyone else sight.audiences[message.pk]
+        entry = self._past.add(change, message, audience, sight.whole)
+        self.cursor = change.cursor
+        concerned = self.streams.keys() if audience is None else audience & self.streams.keys()
+        is_gone = change.event in (Change.Event.WITHDRAWN, Change.Event.EXPIRED)
+        for user_id in concerned:
+            for stream in self.streams[user_id]:
+                if stream.live and entry.concerns(user_id, stream.since):
+                    stream.receive(change.position, entry.data)
+                    stream.owed |= is_gone
+            if is_gone:
+                self._owe(user_id)
+
+    def _tell(self, state: inbox.State) -> None:
+        """Give the state to the streams of its user that are owed one or were told an older."""
+        self._told[state.user_id] = (state.version, state.endings)
+        for stream in list(self.streams.get(state.user_id, ())):
+            if state.endings > stream.endings:
+                stream.end("signed-out")
+            elif stream.live and not stream.tell(state, self.cursor):
+                self._owe(state.user_id)
+
+    def _start_anew(self, head: Cursor) -> None:
+        """The log is not the one that was followed: restored under us, or pruned past us. All
+        streams end; their readers come back with their cursors, which the database judges."""
+        logger.error("The log does not go on after %s; ending all streams", self.cursor)
+        self.cursor, self._past = head, Past()
+        for stream in self.everyone():
+            stream.end("drain")
+
+    # ---------------------------------------------------------------------------- the clock
+
+    async def _publish_due(self) -> None:
+        await self._ask(publish_due)
+
+    def _pulse(self) -> None:
+        """End what is too old or stuck, ping what is quiet."""
+        now = self._loop.time()
+        for stream in self.everyone():
+            stream.pulse(now)
+
+    async def _sweep(self) -> None:
+        """Compare all who are connected with the database: what the quick ways did not show."""
+        streams = list(self.everyone())
+        standings = await self._ask(access.standings, {stream.user_id for stream in streams})
+        sessions = await self._ask(access.open_sessions, {stream.session_key for stream in streams})
+        for stream in streams:
+            version, endings, password = standings.get(stream.user_id, (0, -1, None))
+            same = (endings, password) == (stream.endings, stream.password)
+            if not same or stream.session_key not in sessions:
+                stream.end("signed-out")
+            elif version > stream.told:
+                self._owe(stream.user_id)
+        self._swept = time.monotonic()
+
+
+def _or_disconnect(work: Callable[..., T], *args: Any) -> T:
+    """`work(*args)`; after an error without the connections that it may have left broken."""
+    try:
+        return work(*args)
+    except Exception:
+        connections.close_all()
+        raise
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,316 @@
+"""What is stored, and who may see it.
+
+A `Message` says by its timestamps what is to happen to it (`publish_at`, `expires_at`,
+`revised_at`, `withdraw_at`) and what the log says has happened (`published_at`, `expired_at`,
+`edited_at`, `withdrawn_at`). Only `publishing` turns the first into the second. Lists and counts
+look at the second alone, so a page, a stream and a count never disagree.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Self
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
+from django.core.validators import MaxLengthValidator
+from django.db import models
+from django.db.models import Exists, F, Max, OuterRef, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from .cursor import Cursor, new_word
+
+TITLE_LENGTH = 200  # characters: one line in a list, also on a phone
+BODY_LENGTH = 10_000  # characters: a long page; more belongs behind the link
+LINK_LENGTH = 2_000  # characters: what browsers and proxies carry without trouble
+KEY_LENGTH = 200  # characters: MariaDB's longest unique text is 768 bytes of index
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def published(self) -> Self:
+        """What has a position in the log, whatever became of it since."""
+        return self.filter(position__isnull=False)
+
+    def live(self) -> Self:
+        """Published and neither withdrawn nor expired, as far as the log has said so."""
+        return self.published().filter(withdrawn_at=None, expired_at=None)
+
+    def broadcast_since(self, since: Any) -> Self:
+        """To everyone, for an account that counts from position `since` (or an expression)."""
+        return self.filter(everyone=True, position__gt=since)
+
+    def named_to(self, user_id: Any) -> Self:
+        """Published to this user by name or as a member of a group."""
+        return self.published().filter(everyone=False, recipients__user_id=user_id)
+
+    def addressed_to(self, user_id: Any, since: int) -> Self:
+        """As `visible_to`, for who holds the user's id and `Inbox.since` already."""
+        named = Recipient.objects.filter(message_id=OuterRef("pk"), user_id=user_id)
+        return self.filter(
+            Q(everyone=True, position__gt=since)
+            | (Q(everyone=False, position__isnull=False) & Exists(named))
+        )
+
+    def visible_to(self, user: Any) -> Self:
+        """What has been published to `user`. The only way to a message on a reader's behalf.
+
+        Withdrawn and expired ones are among them, so that their page can say so; add `.live()`
+        for what a list shows.
+        """
+        return self.addressed_to(user.pk, Inbox.objects.of(user.pk).since)
+
+    def due(self, now: datetime) -> Self:
+        """About which the log has something to say by `now`."""
+        return self.filter(due_at__lte=now)
+
+
+class Message(models.Model):
+    """A title, a body, a level and a link, for an audience."""
+
+    class Level(models.TextChoices):
+        INFO = "info", _("Info")
+        SUCCESS = "success", _("Success")
+        WARNING = "warning", _("Warning")
+        ERROR = "error", _("Error")
+
+    title = models.CharField(_("title"), max_length=TITLE_LENGTH)
+    body = models.TextField(
+        _("body"),
+        blank=True,
+        max_length=BODY_LENGTH,
+        validators=[MaxLengthValidator(BODY_LENGTH)],
+        help_text=_("Markdown: emphasis, links, lists, code, quotes."),
+    )
+    html = models.TextField(_("body as HTML"), blank=True, editable=False)
+    level = models.CharField(_("level"), max_length=10, choices=Level, default=Level.INFO)
+    link = models.CharField(_("link"), max_length=LINK_LENGTH, blank=True)
+    sender = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("sender"),
+    )
+    key = models.CharField(
+        _("key"), max_length=KEY_LENGTH, unique=True, null=True, blank=True, editable=False
+    )
+
+    everyone = models.BooleanField(_("to everyone"), default=False)
+    groups = models.ManyToManyField(
+        "auth.Group", blank=True, related_name="+", verbose_name=_("to groups")
+    )
+
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    # What is to happen. `publish_at` empty is a draft.
+    publish_at = models.DateTimeField(_("publish at"), null=True, blank=True)
+    expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    revised_at = models.DateTimeField(null=True, editable=False)
+    withdraw_at = models.DateTimeField(null=True, editable=False)
+    # When the log next has something to say: the one thing `publish_due` looks for.
+    due_at = models.DateTimeField(null=True, editable=False, db_index=True)
+
+    # What the log says has happened.
+    position = models.BigIntegerField(_("position"), null=True, unique=True, editable=False)
+    published_at = models.DateTimeField(_("published"), null=True, editable=False)
+    edited_at = models.DateTimeField(_("edited"), null=True, editable=False)
+    withdrawn_at = models.DateTimeField(_("withdrawn"), null=True, editable=False)
+    expired_at = models.DateTimeField(_("expired"), null=True, editable=False)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        permissions = [("send_to_everyone", _("Can send to everyone"))]
+        indexes = [models.Index(fields=["everyone", "position"], name="message_broadcasts")]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def is_over(self) -> bool:
+        """Withdrawn or expired: in no list and no count, and for good."""
+        return bool(self.withdrawn_at or self.expired_at)
+
+    def next_event(self, now: datetime) -> str | None:
+        """What the log has to say of this message by `now` (a `Change.Event`), if anything."""
+        if self.is_over or self.published_at is None:
+            is_due = self.publish_at is not None and self.publish_at <= now
+            return Change.Event.PUBLISHED if is_due and not self.is_over else None
+        if self.withdraw_at:
+            return Change.Event.WITHDRAWN
+        if self.expires_at and self.expires_at <= now:
+            return Change.Event.EXPIRED
+        if self.revised_at and (self.edited_at is None or self.edited_at < self.revised_at):
+            return Change.Event.UPDATED
+        return None
+
+    def next_due(self, now: datetime) -> datetime | None:
+        """When `next_event` will next be one: what `due_at` must say."""
+        if self.is_over:
+            return None
+        if self.published_at is None:
+            return self.publish_at
+        return now if self.next_event(now) else self.expires_at
+
+
+class Recipient(models.Model):
+    """One user and one message: the right to read it, and what the reader did with it.
+
+    For a named audience the row is the right itself; for everyone it is made when there is state
+    to keep. Written under the lock of the user's `Inbox`, except when an audience is set up.
+    """
+
+    class Via(models.TextChoices):
+        NAME = "name", _("by name")
+        GROUP = "group", _("as a member of a group")
+        EVERYONE = "everyone", _("everyone")
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="recipients")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    via = models.CharField(max_length=8, choices=Via)
+    # Marked unread again, the message is unread, but the first reading stays in the statistics.
+    first_read_at = models.DateTimeField(_("first read"), null=True)
+    read_at = models.DateTimeField(_("read"), null=True)
+    archived_at = models.DateTimeField(_("archived"), null=True)
+
+    class Meta:
+        verbose_name = _("recipient")
+        verbose_name_plural = _("recipients")
+        constraints = [
+            models.UniqueConstraint(fields=["user", "message"], name="recipient_once_a_message"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["user"],
+                condition=Q(read_at=None, archived_at=None),
+                name="recipient_unread",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} · {self.message_id}"
+
+
+class Head(models.Model):
+    """The end of the log, in the one row that whoever changes the log locks first."""
+
+    THE_ONE = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=THE_ONE)
+    position = models.BigIntegerField(default=0)
+    word = models.CharField(max_length=16, default=new_word)
+
+    def __str__(self) -> str:
+        return str(self.cursor)
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor(self.word, self.position)
+
+    @classmethod
+    def lock(cls) -> Self:
+        """The head, locked until the end of the transaction, on any database.
+
+        By an UPDATE, not only FOR UPDATE, which SQLite does not have.
+        """
+        cls.objects.filter(pk=cls.THE_ONE).update(position=F("position"))
+        return cls.objects.get(pk=cls.THE_ONE)
+
+
+class Change(models.Model):
+    """A line of the append-only log. It carries no text: that is read from the message."""
+
+    class Event(models.TextChoices):
+        PUBLISHED = "published"
+        UPDATED = "updated"
+        WITHDRAWN = "withdrawn"
+        EXPIRED = "expired"
+
+    position = models.BigIntegerField(primary_key=True)
+    word = models.CharField(max_length=16)
+    # The word of the change before this one. So the row after a cursor says by itself whether the
+    # cursor is of this log and nothing is missing between them, also when the cursor's own row has
+    # been pruned.
+    before = models.CharField(max_length=16)
+    event = models.CharField(max_length=9, choices=Event)
+    # PROTECT: a message stays while a reader may still be told of it.
+    message = models.ForeignKey(Message, models.PROTECT, related_name="changes")
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("change")
+        verbose_name_plural = _("changes")
+
+    def __str__(self) -> str:
+        return f"{self.cursor} {self.event}"
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor(self.word, self.position)
+
+
+class InboxManager(models.Manager["Inbox"]):
+    def ensure(self, user_ids: Collection[Any]) -> None:
+        """Make the rows that are not there yet. Safe from many processes at once."""
+        there = set(self.filter(user_id__in=user_ids).values_list("user_id", flat=True))
+        missing = [pk for pk in user_ids if pk not in there]
+        if missing:
+            rows = [Inbox(user_id=pk, since=since) for pk, since in _since(missing).items()]
+            self.bulk_create(rows, ignore_conflicts=True)
+
+    def of(self, user_id: Any) -> "Inbox":
+        """The user's row, made when first needed."""
+        row = self.filter(user_id=user_id).first()
+        if row is None:
+            self.ensure([user_id])
+            row = self.get(user_id=user_id)
+        return row
+
+
+def _since(user_ids: Collection[Any]) -> dict[Any, int]:
+    """Per user the position of the last broadcast published before the account was made."""
+    users = get_user_model()._default_manager.filter(pk__in=user_ids)
+    try:
+        users.model._meta.get_field("date_joined")
+    except FieldDoesNotExist:
+        return dict.fromkeys(user_ids, 0)
+    joined = dict(users.values_list("pk", "date_joined"))
+    broadcasts = Message.objects.filter(everyone=True)
+    return {
+        pk: broadcasts.filter(published_at__lt=joined[pk]).aggregate(p=Max("position"))["p"] or 0
+        for pk in user_ids
+        if pk in joined
+    }
+
+
+class Inbox(models.Model):
+    """One row a user. All that the user does is written under this row's lock, and no other."""
+
+    # No constraint: the row outlives its user, or the note that ends the streams of a deleted
+    # account would vanish with it.
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.DO_NOTHING,
+        primary_key=True,
+        db_constraint=False,
+        related_name="+",
+    )
+    since = models.BigIntegerField(default=0)
+    version = models.BigIntegerField(default=0)
+    seen = models.BigIntegerField(default=0)
+    acts = models.JSONField(default=list)
+    endings = models.BigIntegerField(default=0)
+    # The database's clock, so that no two servers' clocks are compared.
+    touched_at = models.DateTimeField(db_default=Now(), db_index=True)
+
+    objects = InboxManager()
+
+    class Meta:
+        verbose_name = _("inbox")
+        verbose_name_plural = _("inboxes")
+
+    def __str__(self) -> str:
+        return f"{self.user_id} v{self.version}"

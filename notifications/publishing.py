@@ -1,0 +1,285 @@
+"""All that changes the log: send, update, withdraw, and `publish_due`, which does it.
+
+A sender's transaction only writes what is wanted, and `due_at`. After its commit `publish_due`
+gives what is due its position, under the lock of `Head`, in a short transaction of its own. A
+process that dies in between leaves a message that is due, and whoever calls `publish_due` next
+(any commit, any hub, cron) goes on: now, scheduled and recovered are one path.
+"""
+
+import logging
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from . import doorbell
+from .audience import Audience, enlist_members
+from .cursor import Cursor, new_word
+from .markup import render
+from .models import KEY_LENGTH, Change, Head, Message
+
+logger = logging.getLogger(__name__)
+
+BATCH = 100  # messages that get their positions under one lock: some 10 ms
+KEEP: Any = object()  # "leave it as it is", where None means "never"
+
+# What SQLite would keep and PostgreSQL refuse, or no encoding can carry.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# Only absolute http(s) and paths of this site. Browsers read `//host` and `/\host` as other sites,
+# and drop tabs and newlines from what they read.
+_LINK = re.compile(r"(https?://[^/\\?#\s]|/(?![/\\]))[^\s\x00-\x1f\\]*", re.IGNORECASE)
+_EVENTS = Change.Event
+
+
+def send(title: str, *, to: Any, **options: Any) -> Message:
+    """Send a message, now or later. Safe inside any transaction: rolled back, nothing was said.
+
+    to: users, groups, querysets of users, or EVERYONE.
+    body: Markdown, at most 10,000 characters. level: info, success, warning or error.
+    link: http(s)://... or /path. sender: the user who is shown as its author.
+    at: when to publish it (aware datetime; now if not given). expires: when it disappears.
+    key: makes it idempotent; the same key twice is one message, the first.
+
+    Returns the Message. Raises ValidationError, by field, before anything is written.
+    """
+    return post(title, to=to, **options)[0]
+
+
+async def asend(title: str, *, to: Any, **options: Any) -> Message:
+    """`send` for async code."""
+    return await sync_to_async(send)(title, to=to, **options)
+
+
+def post(
+    title: str,
+    *,
+    to: Any,
+    body: str = "",
+    level: str = Message.Level.INFO,
+    link: str = "",
+    sender: Any = None,
+    at: datetime | None = None,
+    expires: datetime | None = None,
+    key: str | None = None,
+) -> tuple[Message, bool]:
+    """As `send`; also whether the message is new (False: the key was used already)."""
+    now = timezone.now()
+    if not (sender is None or isinstance(sender, get_user_model())):
+        raise ValidationError({"sender": _("Must be a user.")})
+    message = Message(title=title, body=body, level=level, link=link, sender=sender, key=key)
+    message.publish_at, message.expires_at = at or now, expires
+    _check(message, now)
+    audience = Audience.of(to)
+    message.everyone = audience.everyone
+    message.html = render(message.body)
+    message.due_at = message.next_due(now)
+    with transaction.atomic():
+        if (known := _keyed(key)) or (known := _insert(message)):
+            return known, False
+        audience.attach(message)
+        _publish_on_commit()
+    if not connection.in_atomic_block:
+        message.refresh_from_db()  # published by now, if it was for now
+    return message, True
+
+
+def update(
+    message: Message,
+    *,
+    title: str = KEEP,
+    body: str = KEEP,
+    level: str = KEEP,
+    link: str = KEEP,
+    at: datetime = KEEP,
+    expires: datetime | None = KEEP,
+) -> Message:
+    """Correct a message; who has it sees it change. Safe inside any transaction.
+
+    `at` moves a message that is not published yet. Returns the message as it is then. Raises
+    ValidationError for bad input, and when it has been withdrawn or has expired.
+    """
+    given = {"title": title, "body": body, "level": level, "link": link}
+    given |= {"publish_at": at, "expires_at": expires}
+    with transaction.atomic():
+        now = timezone.now()
+        current = _locked(message)
+        if current.is_over or current.withdraw_at:
+            raise ValidationError(_("It has been withdrawn or has expired: send a new one."))
+        if at is not KEEP and current.published_at:
+            raise ValidationError({"at": _("It has been published already.")})
+        for name, value in given.items():
+            if value is not KEEP:
+                setattr(current, name, value)
+        _check(current, now)
+        current.html = render(current.body)
+        if current.published_at:
+            current.revised_at = now
+        current.due_at = current.next_due(now)
+        current.save()
+        _publish_on_commit()
+    if not connection.in_atomic_block:
+        current.refresh_from_db()
+    return current
+
+
+def withdraw(message: Message) -> Message:
+    """Take a message back: it disappears for all, wherever it is open. Again: nothing happens.
+
+    Safe inside any transaction. One that is not published yet never will be.
+    """
+    with transaction.atomic():
+        now = timezone.now()
+        current = _locked(message)
+        if not (current.is_over or current.withdraw_at):
+            current.withdraw_at = now
+            if current.published_at is None:
+                current.withdrawn_at = now
+            current.due_at = current.next_due(now)
+            current.save()
+            _publish_on_commit()
+    if not connection.in_atomic_block:
+        current.refresh_from_db()
+    return current
+
+
+def publish_due() -> int:
+    """Say in the log whatever is due; returns how many changes that made.
+
+    Idempotent, and safe from any number of threads and processes at once. Not inside a
+    transaction: the lock on `Head` must be short (RuntimeError).
+    """
+    written = 0
+    while due := list(Message.objects.due(timezone.now()).order_by("due_at", "pk")[:BATCH]):
+        for message in due:
+            if message.published_at is None and not message.everyone:
+                enlist_members(message)
+        dealt_with, changes = _append([message.pk for message in due])
+        written += changes
+        if changes:
+            doorbell.current().ring()
+        if not dealt_with:
+            break  # all that is left is in somebody else's hands
+    return written
+
+
+@transaction.atomic(durable=True)
+def _append(pks: Iterable[int]) -> tuple[int, int]:
+    """Write what the log has to say about these messages: (messages dealt with, changes)."""
+    head = Head.lock()
+    # Read after the lock, in a statement of its own: what was read before it may be old. Nothing
+    # that others may hold for long is waited for under it.
+    skip = connection.features.has_select_for_update_skip_locked
+    rows = Message.objects.select_for_update(skip_locked=skip).filter(pk__in=pks)
+    messages = list(rows.order_by("due_at", "pk"))
+    now = timezone.now()
+    changes: list[Change] = []
+    for message in messages:
+        if message.published_at is None and message.expires_at and message.expires_at <= now:
+            message.expired_at = now  # too late to be published at all
+        while event := message.next_event(now):
+            cursor = Cursor(new_word(), head.position + 1)
+            changes.append(_change(message, event, cursor, head.word, now))
+            head.position, head.word = cursor.position, cursor.word
+        message.due_at = message.next_due(now)
+    Change.objects.bulk_create(changes)
+    Message.objects.bulk_update(messages, _LOGGED)
+    head.save()
+    return len(messages), len(changes)
+
+
+_LOGGED = ["position", "published_at", "edited_at", "withdrawn_at", "expired_at", "due_at"]
+
+
+def _change(message: Message, event: str, cursor: Cursor, before: str, now: datetime) -> Change:
+    if event == _EVENTS.PUBLISHED:
+        message.position, message.published_at = cursor.position, now
+    elif event == _EVENTS.UPDATED:
+        # Not before `revised_at`, though another server's clock may be ahead of this one's.
+        message.edited_at = max(now, message.revised_at or now)
+    elif event == _EVENTS.WITHDRAWN:
+        message.withdrawn_at = now
+    else:
+        message.expired_at = now
+    return Change(
+        position=cursor.position,
+        word=cursor.word,
+        before=before,
+        event=event,
+        message=message,
+        at=now,
+    )
+
+
+def _publish_on_commit() -> None:
+    # robust: the message is committed and due; an error here is for the log, not for its sender.
+    transaction.on_commit(publish_due, robust=True)
+
+
+def _locked(message: Message) -> Message:
+    # The lock of one message, held as long as the sender's transaction; `_append` passes it by.
+    return Message.objects.select_for_update().get(pk=message.pk)
+
+
+def _keyed(key: str | None) -> Message | None:
+    return Message.objects.filter(key=key).first() if key else None
+
+
+def _insert(message: Message) -> Message | None:
+    """Insert it; the message that was faster with the same key, if there is one."""
+    try:
+        with transaction.atomic():
+            message.save(force_insert=True)
+    except IntegrityError:
+        if known := _keyed(message.key):
+            return known
+        raise
+    return None
+
+
+def _check(message: Message, now: datetime) -> None:
+    """Raise ValidationError, by the names that `send` uses, for all that is wrong at once."""
+    errors: dict[str, Any] = {}
+    for name in ("title", "body", "level", "link"):
+        value = getattr(message, name)
+        if not isinstance(value, str):
+            errors[name] = _("Must be text.")
+        elif _UNSTORABLE.search(value):
+            errors[name] = _("Holds a character that cannot be stored (NUL or half a surrogate).")
+    if not errors:
+        errors = _field_errors(message)
+    if "link" not in errors and message.link and not _LINK.fullmatch(message.link):
+        errors["link"] = _("Use http://..., https://... or a path of this site that starts with /.")
+    if message.key is not None and not 0 < len(str(message.key)) <= KEY_LENGTH:
+        errors["key"] = _("Use 1 to %(most)d characters.") % {"most": KEY_LENGTH}
+    errors |= _time_errors(message, now)
+    if errors:
+        raise ValidationError(errors)
+
+
+def _field_errors(message: Message) -> dict[str, Any]:
+    if not message.title.strip():
+        return {"title": _("A message needs a title.")}
+    try:
+        message.clean_fields(exclude={"key", "sender", "publish_at", "expires_at"})
+    except ValidationError as error:
+        return error.message_dict
+    return {}
+
+
+def _time_errors(message: Message, now: datetime) -> dict[str, Any]:
+    errors: dict[str, Any] = {}
+    times = {"at": message.publish_at, "expires": message.expires_at}
+    for name, value in times.items():
+        if value is not None and (not isinstance(value, datetime) or timezone.is_naive(value)):
+            errors[name] = _("Use a datetime with a time zone.")
+    at, expires = message.publish_at, message.expires_at
+    if not errors and expires and expires <= max(now, at or now):
+        errors["expires"] = _("Must be in the future, and after the message is published.")
+    return errors

@@ -1,0 +1,281 @@
+"""One open connection of one user: the body of a `StreamingHttpResponse`.
+
+It resumes where its reader left off: from the hub's memory or, further back, from the log; then
+it goes live. A class with a synchronous `close()`, not an async generator: a generator that is
+suspended at `yield` when its client goes is not closed until some garbage collection.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Literal, TypeVar
+
+from asgiref.sync import sync_to_async
+
+from . import access, log
+from .cursor import Cursor
+from .hub import Hub
+from .inbox import State
+from .wire import Event, retry
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+PING_AFTER = 15.0  # s of silence: less than the idle timeouts of common proxies (30, 60 s)
+LIFETIME = 3600.0  # s: after that the reader comes back and proves who it is
+BACKLOG = 2**20  # bytes that may wait for a slow reader before we hang up
+CREDIT = 4 * 2**20  # bytes sent before the reader must come back. Daphne's `send()` never waits:
+# for a client that does not read it keeps all of it in memory, and this bounds it
+PART = 2**18  # bytes of the past that are sent at once
+SETTLING = 0.05  # s
+GRACE = 5.0  # s for a reader to take the `bye` before the connection is cut
+RETRY = (1_000, 3_000)  # ms until a browser comes back, at random: not all at once
+RETRY_TOO_MANY = (60_000, 120_000)  # ms for one that another stream pushed out: or they fight
+
+Reason = Literal["lifetime", "drain", "signed-out", "too-many", "slow"]
+
+
+class Stream:
+    """`async for chunk in Stream(...)`. Nothing is registered before the first chunk is asked for,
+    and no exception but CancelledError leaves it: daphne would never recover from one."""
+
+    __slots__ = (
+        "__weakref__", "_backlog", "_bytes", "_deadline", "_hub", "_last", "_resume", "_sent",
+        "_task", "_waiter", "cursor", "endings", "floor", "live", "owed", "password", "reason",
+        "session_key", "since", "told", "user_id",
+    )  # fmt: skip
+
+    def __init__(self, hub: Hub, admission: access.Admission, resume: str | None) -> None:
+        """resume: the cursor that the reader sent, as it came; None: from now on."""
+        self.user_id, self.since = admission.user_id, admission.since
+        self.endings, self.password = admission.endings, admission.password
+        self.session_key = admission.session_key
+        self.told = admission.version  # the version of the last state the reader has
+        self.cursor: Cursor | None = None  # up to where the reader has all; None before `ready`
+        self.floor = 0  # a position up to which it has all, though the hub may not be there yet
+        self.live = self.owed = False
+        self.reason: Reason | None = None
+        self._hub, self._resume = hub, resume
+        self._backlog: deque[bytes] = deque()
+        self._bytes = self._sent = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._last = self._deadline = 0.0
+
+    # ------------------------------------------------------------------------------ the body
+
+    def __aiter__(self) -> "Stream":
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await self._next()
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        except Exception:
+            logger.exception("A stream of user %s failed; its reader will resume", self.user_id)
+            chunk = b""
+        if not chunk:
+            self.close()
+            raise StopAsyncIteration
+        self._last = self._hub.time()
+        self._sent += len(chunk)
+        if self._sent >= CREDIT:
+            self.end("lifetime")
+        return chunk
+
+    async def _next(self) -> bytes:
+        if self.cursor is None:
+            return await self._open()
+        while not self._backlog:
+            if self.reason:
+                return b""
+            if self.live:
+                await self._wait()
+            elif part := await self._catch_up():
+                return part
+        return self._take()
+
+    async def _open(self) -> bytes:
+        self._task = asyncio.current_task()
+        self._join()
+        hello = retry(random.randint(*RETRY))
+        if self._resume is None:
+            self.cursor = self._hub.cursor
+        elif (start := Cursor.parse(self._resume)) and await self._is_of_this_log(start):
+            self.cursor = start
+        else:
+            # Without an id: a reader that is cut off here keeps its old cursor, and is told again.
+            return hello + self._ready(None).encode() + self._reset()
+        return hello + self._ready(self.cursor).encode()
+
+    async def _is_of_this_log(self, cursor: Cursor) -> bool:
+        return self._hub.missed(cursor) is not None or await _ask(log.holds, cursor)
+
+    async def _catch_up(self) -> bytes:
+        """The next part of what was missed. Live, and maybe empty, when there is no more.
+
+        Between the last look into the hub's memory and `go_live` there is no `await`: nothing can
+        be handed out in between.
+        """
+        assert self.cursor is not None
+        hub = self._hub
+        entries = hub.missed(self.cursor)
+        if self.cursor.position > hub.cursor.position:  # another process told this reader first
+            self._go_live()
+            return b""
+        if entries is None or not all(entry.whole for entry in entries):
+            found = await _ask(log.replay, self.user_id, self.since, self.cursor)
+            if found is None:
+                return self._reset()
+            if found.cursor == self.cursor:  # the log was changed under the hub: let it notice
+                await asyncio.sleep(SETTLING)
+            self.cursor = found.cursor
+            return b"".join(event.encode() for event in found.events)
+        parts: list[bytes] = []
+        size = 0
+        for entry in entries:
+            self.cursor = entry.change.cursor
+            if entry.concerns(self.user_id, self.since):
+                parts.append(entry.data)
+                size += len(entry.data)
+                if size >= PART:
+                    return b"".join(parts)
+        self._go_live()
+        return b"".join(parts)
+
+    def _ready(self, cursor: Cursor | None) -> Event:
+        data = {
+            "cursor": cursor and str(cursor),
+            "position": cursor and cursor.position,
+            "version": self.told,
+            "user": self.user_id,
+        }
+        return Event(cursor, "ready", data)
+
+    def _reset(self) -> bytes:
+        self.cursor = cursor = self._hub.cursor
+        self._go_live()
+        return Event(cursor, "reset", {"cursor": str(cursor), "position": cursor.position}).encode()
+
+    def _go_live(self) -> None:
+        assert self.cursor is not None
+        self.floor = self.cursor.position
+        self._hub.go_live(self)
+
+    # --------------------------------------------------------------------------- a long poll
+
+    def watch(self) -> None:
+        """Register for `news` instead of iterating; what comes is not kept, only noticed."""
+        self._join()
+        self._last = self._deadline  # no pings
+        self.live = True
+
+    async def news(self, seconds: float) -> None:
+        """Wait until there is something for this reader, or it must end, or `seconds` are over."""
+        if not self._backlog:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._wait()
+
+    # ------------------------------------------------------------------------ what the hub does
+
+    def receive(self, position: int, data: bytes) -> None:
+        """Take a change, unless this reader has had it already."""
+        if data and position > self.floor:
+            self._push(data)
+
+    def tell(self, state: State, delivered: Cursor) -> bool:
+        """Take a state; False when it does not fit where this stream stands at the moment."""
+        if not state.cursor.position == delivered.position >= self.floor:
+            return False
+        if state.version < self.told:
+            return False
+        if self.owed or state.version > self.told:
+            self._push(Event(None, "state", state.counts(self.told)).encode())
+            self.told, self.owed = state.version, False
+        return True
+
+    def pulse(self, now: float) -> None:
+        """End it when its time is over; cut it when it does not go; ping it when it is quiet."""
+        if self.reason:
+            if now >= self._deadline:
+                self.cut()
+        elif now >= self._deadline:
+            self.end("lifetime")
+        elif self.live and not self._backlog and now - self._last >= PING_AFTER:
+            # With the position, so that a quiet reader's cursor does not rot behind a prune.
+            here = self._hub.cursor
+            cursor = here if here.position >= self.floor else self.cursor
+            self._push(Event(cursor, "ping", {}).encode())
+
+    def end(self, reason: Reason) -> None:
+        """Say `bye` and end. What a slow reader, or one who may not read, has waiting is dropped:
+        the cursor has not moved past it."""
+        if self.reason:
+            return
+        if reason in ("slow", "signed-out"):
+            self._take()
+        self._push(farewell(reason))
+        self.reason, self.live = reason, False
+        self._deadline = self._hub.time() + GRACE
+
+    def cut(self) -> None:
+        """Break the connection of a reader that does not take its `bye`."""
+        self.close()
+        if self._task is not None:
+            self._task.cancel()
+
+    def close(self) -> None:
+        """Leave the hub. From any thread, any number of times."""
+        self._hub.leave(self)
+
+    # ----------------------------------------------------------------------------- inside
+
+    def _join(self) -> None:
+        self._last = now = self._hub.time()
+        self._deadline = now + LIFETIME * random.uniform(0.8, 1)
+        self._hub.join(self)
+
+    def _push(self, data: bytes) -> None:
+        if self.reason:
+            return
+        self._backlog.append(data)
+        self._bytes += len(data)
+        if self._bytes > BACKLOG:
+            self.end("slow")
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _take(self) -> bytes:
+        data = b"".join(self._backlog)
+        self._backlog.clear()
+        self._bytes = 0
+        return data
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+
+def farewell(reason: Reason) -> bytes:
+    """`bye`, and after how long the browser is to come back."""
+    bounds = RETRY_TOO_MANY if reason == "too-many" else RETRY
+    return retry(random.randint(*bounds)) + Event(None, "bye", {"reason": reason}).encode()
+
+
+async def _ask(work: Callable[..., T], *args: Any) -> T:
+    def run() -> T:
+        try:
+            return work(*args)
+        finally:
+            access.let_go()
+
+    return await sync_to_async(run)()

@@ -1,0 +1,138 @@
+"""The two views that stay open: the stream, and the long poll for who cannot read one."""
+
+import asyncio
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from . import access, inbox, log
+from .answers import error, json, signed_out
+from .cursor import Cursor
+from .hub import Hub
+from .stream import Stream, farewell
+
+HUB_PATIENCE = 5.0  # s for a new hub to read the log for the first time
+LONGEST_WAIT = 25.0  # s of a long poll: proxies give up at 30
+MOST_CHANGES = 1_000  # that a poll may have missed; beyond, the snapshot costs less
+
+HEADERS = {
+    "Cache-Control": "private, no-store, no-transform",
+    "X-Accel-Buffering": "no",  # nginx would wait for a buffer to fill
+    "Content-Encoding": "identity",  # GZipMiddleware would, too
+}
+
+
+@require_safe
+async def stream(request: HttpRequest) -> HttpResponseBase:
+    """`GET /messages/stream/`: Server-Sent Events from `Last-Event-ID`, `?after=`, or now.
+
+    401 as JSON when signed out; 501 under WSGI. Otherwise always 200: an EventSource that gets
+    anything else gives up for ever.
+    """
+    if not hasattr(request, "scope"):
+        return error(501, _("Streams need an ASGI server: see the README."))
+    admission = await sync_to_async(_admit)(request)
+    if admission is None:
+        return signed_out()
+    if request.method == "HEAD":
+        return _events(HttpResponse())
+    try:
+        async with asyncio.timeout(HUB_PATIENCE):
+            hub = await Hub.here()
+    except TimeoutError:
+        return _events(HttpResponse(farewell("drain")))
+    if hub.draining or hub.is_full:
+        return _events(HttpResponse(farewell("drain" if hub.draining else "too-many")))
+    resume = request.headers.get("Last-Event-ID") or request.GET.get("after")
+    return _events(StreamingHttpResponse(Stream(hub, admission, resume)))
+
+
+@require_safe
+async def changes(request: HttpRequest) -> HttpResponse:
+    """`GET /messages/changes/?after=CURSOR&version=V&wait=SECONDS`: the same events as JSON.
+
+    Answers at once when there is something, when the version differs, or without `wait`.
+    """
+    try:
+        version = int(request.GET["version"]) if "version" in request.GET else None
+    except ValueError:
+        return error(400, _("Use the version of the last answer."), field="version")
+    try:
+        wait = min(max(float(request.GET.get("wait", 0)), 0.0), LONGEST_WAIT)
+    except ValueError:
+        return error(400, _("Use a number of seconds."), field="wait")
+    admission = await sync_to_async(_admit)(request)
+    if admission is None:
+        return signed_out()
+    after = request.GET.get("after")
+    read = sync_to_async(_changes)
+    answer = await read(admission, after, version)
+    if wait and hasattr(request, "scope") and not _is_news(answer, version):
+        # Registered first, read again then: nothing can slip in between.
+        watch = Stream(await Hub.here(), admission, None)
+        watch.watch()
+        try:
+            answer = await read(admission, after, version)
+            if not _is_news(answer, version):
+                await watch.news(wait)
+                answer = await read(admission, after, version)
+        finally:
+            watch.close()
+        if watch.reason == "signed-out":
+            return signed_out()
+    return json(answer)
+
+
+def _admit(request: HttpRequest) -> access.Admission | None:
+    try:
+        return access.admit(request)
+    finally:
+        access.let_go()
+
+
+def _events(response: Any) -> Any:
+    response.headers["Content-Type"] = "text/event-stream"
+    for name, value in HEADERS.items():
+        response.headers[name] = value
+    return response
+
+
+def _changes(admission: access.Admission, after: str | None, version: int | None) -> dict[str, Any]:
+    """What `changes` answers. The state is read first, at P, then the log up to just there."""
+    try:
+        (state,) = next(inbox.states([admission.user_id])).values()
+        events, reset = _events_between(admission, after, state.cursor)
+    finally:
+        access.let_go()
+    acts = None if version is None or reset else state.acts_since(version)
+    return state.counts(0) | {
+        "events": [event.as_json() for event in events],
+        "cursor": str(state.cursor),
+        "acts": acts,
+        "reset": reset,
+    }
+
+
+def _events_between(
+    admission: access.Admission, after: str | None, end: Cursor
+) -> tuple[list[Any], bool]:
+    """The events after the cursor `after` up to `end`; and whether `after` cannot be resumed."""
+    if after is None:
+        return [], False
+    start = Cursor.parse(after)
+    missed = end.position - start.position if start else -1
+    if start is None or not 0 <= missed <= MOST_CHANGES:
+        return [], True
+    if missed == 0:
+        return [], not log.holds(start)
+    found = log.replay(admission.user_id, admission.since, start, limit=missed)
+    return (found.events, False) if found else ([], True)
+
+
+def _is_news(answer: dict[str, Any], version: int | None) -> bool:
+    differs = version is not None and version != answer["version"]
+    return bool(answer["events"]) or answer["reset"] or differs

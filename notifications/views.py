@@ -1,0 +1,167 @@
+"""The message center's pages, complete without JavaScript, and what their forms post."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_POST, require_safe
+
+from . import inbox, log, wire
+from .answers import BadInput, error, for_users, json, wants_json
+from .cursor import Cursor
+from .publishing import publish_due
+
+FILTERS: tuple[inbox.Filter, ...] = ("all", "unread", "archived")
+ACTS = {
+    "read": inbox.read,
+    "unread": inbox.unread,
+    "archive": inbox.archive,
+    "unarchive": inbox.unarchive,
+}
+
+
+@require_safe
+@for_users()
+@cache_control(private=True, no_store=True)
+def center(request: HttpRequest) -> HttpResponse:
+    """`GET /messages/`: `?filter=all|unread|archived`, `?before=CURSOR` for older ones."""
+    publish_due()  # what is due belongs on this page, also where no hub has published it yet
+    filter = _filter(request)
+    before = _cursor(request.GET.get("before"), "before")
+    listing = inbox.listing(request.user, filter, before and before.position)
+    older = None
+    if listing.more:
+        older = Cursor(listing.state.cursor.word, listing.items[-1].message.position)
+    context = {
+        "listing": listing,
+        "state": listing.state,
+        "filter": filter,
+        "filters": FILTERS,
+        "is_first_page": before is None,
+        "older": older,
+    }
+    return render(request, "notifications/center.html", context)
+
+
+@require_safe
+@for_users()
+@cache_control(private=True, no_store=True)
+def message(request: HttpRequest, message_id: int) -> HttpResponse:
+    """`GET /messages/<id>/`: one message; opening it marks it read."""
+    item = inbox.item(request.user, message_id)
+    if item is None:
+        return _not_found(request)
+    gone = item.message.is_over
+    if request.method == "GET" and not gone and not _is_prefetch(request):
+        inbox.read(request.user, message_id)
+    status = 410 if gone else 200
+    if wants_json(request):
+        return json(_gone(item) if gone else _item(item), status)
+    return render(request, "notifications/message.html", {"item": item}, status=status)
+
+
+@require_safe
+@for_users(json_only=True)
+def snapshot(request: HttpRequest) -> HttpResponse:
+    """`GET /messages/snapshot/`: the list's first page and the counts, of one moment, as JSON."""
+    publish_due()
+    if request.GET.get("counts"):
+        return json(_state(inbox.state(request.user)))
+    listing = inbox.listing(request.user)
+    return json(_state(listing.state) | {"messages": [_item(item) for item in listing.items]})
+
+
+@require_POST
+@for_users()
+def act(request: HttpRequest, message_id: int, act: str) -> HttpResponse:
+    """`POST /messages/<id>/read/`, `unread/`, `archive/`, `unarchive/`."""
+    if act not in ACTS or not ACTS[act](request.user, message_id):
+        return _not_found(request)
+    return _done(request)
+
+
+@require_POST
+@for_users()
+def read_all(request: HttpRequest) -> HttpResponse:
+    """`POST /messages/read-all/`: all, or all up to what the page has shown (`upto=CURSOR`)."""
+    inbox.read_all(request.user, _upto(request))
+    return _done(request)
+
+
+@require_POST
+@for_users()
+def seen(request: HttpRequest) -> HttpResponse:
+    """`POST /messages/seen/`: the bell has been looked at, up to `upto=CURSOR` or now."""
+    inbox.seen(request.user, _upto(request))
+    return _done(request)
+
+
+def _state(state: inbox.State) -> dict[str, Any]:
+    return {
+        "cursor": str(state.cursor),
+        "position": state.cursor.position,
+        "version": state.version,
+        "unread": state.unread,
+        "unseen": state.unseen,
+    }
+
+
+def _item(item: inbox.Item) -> dict[str, Any]:
+    return wire.content(item.message) | {"read": item.read, "archived": item.archived}
+
+
+def _gone(item: inbox.Item) -> dict[str, Any]:
+    reason = "withdrawn" if item.message.withdrawn_at else "expired"
+    return {"id": item.message.pk, "position": item.message.position, "reason": reason}
+
+
+def _done(request: HttpRequest) -> HttpResponse:
+    """The new state for programs; people go back to where they were."""
+    if wants_json(request):
+        return json(_state(inbox.state(request.user)))
+    back = request.POST.get("next", "")
+    hosts = {request.get_host()}
+    if not url_has_allowed_host_and_scheme(back, hosts, require_https=request.is_secure()):
+        back = reverse("notifications:center")
+    return redirect(back)
+
+
+def _not_found(request: HttpRequest) -> HttpResponse:
+    if wants_json(request):
+        return error(404, _("There is no such message for you."))
+    raise Http404
+
+
+def _filter(request: HttpRequest) -> inbox.Filter:
+    asked = request.GET.get("filter", "all")
+    for known in FILTERS:
+        if asked == known:
+            return known
+    raise BadInput("filter", _("Use all, unread or archived."))
+
+
+def _cursor(text: str | None, field: str) -> Cursor | None:
+    if text is None:
+        return None
+    cursor = Cursor.parse(text)
+    if cursor is None:
+        raise BadInput(field, _("Not a cursor: use one that this site has handed out."))
+    return cursor
+
+
+def _upto(request: HttpRequest) -> int | None:
+    cursor = _cursor(request.POST.get("upto"), "upto")
+    if cursor is None:
+        return None
+    if not log.knows(cursor):
+        raise BadInput("upto", _("A cursor of another log: load the page again."))
+    return cursor.position
+
+
+def _is_prefetch(request: HttpRequest) -> bool:
+    purpose = request.headers.get("Sec-Purpose", request.headers.get("Purpose", ""))
+    return "prefetch" in purpose
