@@ -71,18 +71,17 @@ def let_go() -> None:
 
 
 def standings(user_ids: Collection[Any]) -> dict[Any, tuple[int, int, str]]:
-    """(version, endings, password) of those of `user_ids` who are active. One query a PARTS."""
-    user_model = get_user_model()
-    names = {field.name for field in user_model._meta.concrete_fields}
+    """(version, endings, password) of those of `user_ids` who exist and are active."""
     rows = Inbox.objects.all()
-    if "is_active" in names:
+    if any(field.name == "is_active" for field in get_user_model()._meta.concrete_fields):
         rows = rows.filter(user__is_active=True)
-    password = "user__password" if "password" in names else "user__pk"
-    found: dict[Any, tuple[int, int, str]] = {}
-    for part in _parts(user_ids):
-        values = rows.filter(pk__in=part).values_list("pk", "version", "endings", password)
-        found |= {pk: tuple(rest) for pk, *rest in values.filter(user__isnull=False)}
-    return found
+    return {
+        user_id: (version, endings, password)
+        for part in _parts(user_ids)
+        for user_id, version, endings, password in rows.filter(pk__in=part).values_list(
+            "pk", "version", "endings", "user__password"
+        )
+    }
 
 
 def open_sessions(keys: Collection[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""How callers are answered: people with pages, programs with JSON and never a redirect to a login."""
+"""How callers are answered: people with pages, programs with JSON, never with a redirect."""
 
 from collections.abc import Callable
 from functools import wraps

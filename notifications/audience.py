@@ -156,7 +156,7 @@ def _insert_select(message: Message, users: QuerySet[Any], via: Recipient.Via) -
     except EmptyResultSet:
         return
     meta, ops = Recipient._meta, connection.ops
-    fields = [meta.get_field(name) for name in ("message", "user", "via")]
+    fields: list[Any] = [meta.get_field(name) for name in ("message", "user", "via")]
     sql = " ".join([
         ops.insert_statement(on_conflict=OnConflict.IGNORE),
         ops.quote_name(meta.db_table),

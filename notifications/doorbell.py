@@ -8,9 +8,9 @@ that is lost costs latency: the hub looks by itself now and then.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import Iterator, Protocol
+from typing import Protocol
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -23,7 +23,7 @@ SQLITE_PATIENCE = 0.02  # s between glances at a SQLite file: 4 us each, so 0.02
 class Doorbell(Protocol):
     def ring(self) -> None: ...
 
-    def rings(self) -> AsyncIterator[None]: ...
+    def rings(self) -> AsyncGenerator[None]: ...
 
 
 class Bells:
@@ -70,7 +70,7 @@ class PollingDoorbell:
     def ring(self) -> None:
         _here.ring()
 
-    async def rings(self) -> AsyncIterator[None]:
+    async def rings(self) -> AsyncGenerator[None]:
         with _here.hung() as bell:
             while True:
                 yield
@@ -88,7 +88,7 @@ class SqliteDoorbell(PollingDoorbell):
         super().__init__(patience)
         self.path = path
 
-    async def rings(self) -> AsyncIterator[None]:
+    async def rings(self) -> AsyncGenerator[None]:
         uri = self.path.startswith("file:")
         with _here.hung() as bell, closing(sqlite3.connect(self.path, uri=uri)) as glance:
             before = None

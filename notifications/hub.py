@@ -50,7 +50,7 @@ class Hub:
     _of_loop: "WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = WeakKeyDictionary()
 
     def __init__(self) -> None:
-        self.cursor = Cursor("", 0)  # all up to here has been handed out
+        self.cursor = Cursor("", 0)  # all up to here has been handed out; "": not yet known
         self.streams: dict[Any, dict[Stream, None]] = {}  # a user's streams, the oldest first
         self.draining = False
         self.capacity = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES
@@ -66,8 +66,7 @@ class Hub:
         self._empty = asyncio.Event()
         self._empty.set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="notifications-hub")
-        # A fresh context: else it would live in the thread of the request that came first.
-        self._task = self._loop.create_task(self._run(), context=contextvars.Context())
+        self._task: asyncio.Task[None] | None = None
 
     # --------------------------------------------------------------------------------- life
 
@@ -77,6 +76,7 @@ class Hub:
         loop = asyncio.get_running_loop()
         if loop not in cls._of_loop:
             cls._of_loop[loop] = cls()
+            cls._of_loop[loop].start()
         hub = cls._of_loop[loop]
         await hub._started.wait()
         return hub
@@ -85,6 +85,11 @@ class Hub:
     def all(cls) -> "list[Hub]":
         """The hubs of this process."""
         return list(cls._of_loop.values())
+
+    def start(self) -> None:
+        """Look by itself from now on: whenever something rings, and now and then."""
+        # A fresh context: else it would live in the thread of the request that came first.
+        self._task = self._loop.create_task(self._run(), context=contextvars.Context())
 
     async def _run(self) -> None:
         inbox.touched.connect(self._on_touched)
@@ -95,7 +100,7 @@ class Hub:
                 await self._awake.wait()
                 self._awake.clear()
                 begun = self.time()
-                if await self._try(self._look):
+                if await self._try(self.look):
                     self._started.set()
                 else:
                     self._awake.set()
@@ -105,20 +110,21 @@ class Hub:
             inbox.touched.disconnect(self._on_touched)
             for helper in helpers:
                 helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
             self._of_loop.pop(self._loop, None)
-            self._thread.submit(connections.close_all)
-            self._thread.shutdown(wait=False)
 
     async def stop(self) -> None:
         """End the hub with its tasks and its thread. Its streams are told nothing."""
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
-        self._thread.shutdown(wait=True)
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self._ask(connections.close_all)
+        self._thread.shutdown()
 
     async def _follow_bell(self) -> None:
         async def listen() -> None:
-            async with aclosing(doorbell.current().rings()) as rings:  # type: ignore[type-var]
+            async with aclosing(doorbell.current().rings()) as rings:
                 async for _ in rings:
                     self._awake.set()
 
@@ -134,10 +140,10 @@ class Hub:
             if quiet >= LOOK_ANYWAY:
                 quiet = 0.0
                 self._awake.set()
-            self._pulse()
+            self.pulse()
             await self._try(self._publish_due)
             if self.streams and time.monotonic() - self._swept >= SWEEP:
-                await self._try(self._sweep)
+                await self._try(self.sweep)
 
     async def _try(self, work: Callable[[], Awaitable[Any]]) -> bool:
         """Whether `work` went well. What goes wrong is logged once, until it goes well again."""
@@ -197,7 +203,7 @@ class Hub:
         mine.pop(stream, None)
         if not mine:
             for of_users in (self.streams, self._told, self._owed):
-                of_users.pop(stream.user_id, None)  # type: ignore[attr-defined]
+                of_users.pop(stream.user_id, None)
         if not self.streams:
             self._empty.set()
 
@@ -236,8 +242,9 @@ class Hub:
 
     # -------------------------------------------------------------------------------- looks
 
-    async def _look(self) -> None:
-        if not self._started.is_set():
+    async def look(self) -> None:
+        """Read what is new and deliver it. One at a time."""
+        if not self.cursor.word:
             self.cursor = await self._ask(origin)
         begun = time.monotonic()
         touched = bool(self.streams) and begun - self._touched_read >= TOUCHED_PACE
@@ -324,13 +331,13 @@ class Hub:
     async def _publish_due(self) -> None:
         await self._ask(publish_due)
 
-    def _pulse(self) -> None:
+    def pulse(self) -> None:
         """End what is too old or stuck, ping what is quiet."""
         now = self._loop.time()
         for stream in self.everyone():
             stream.pulse(now)
 
-    async def _sweep(self) -> None:
+    async def sweep(self) -> None:
         """Compare all who are connected with the database: what the quick ways did not show."""
         streams = list(self.everyone())
         standings = await self._ask(access.standings, {stream.user_id for stream in streams})

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from heapq import merge
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
 from django.db import transaction
@@ -70,6 +71,11 @@ class Item:
     message: Message
     read: bool
     archived: bool
+
+    @property
+    def position(self) -> int:
+        assert self.message.position is not None, "only published messages are in a list"
+        return self.message.position
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +172,7 @@ def _unread() -> tuple[QuerySet[Message], QuerySet[Message]]:
     """Unread messages of an outer `Inbox` row: the named ones, and those to everyone."""
     user_id, since = OuterRef("user_id"), OuterRef("since")
     untouched = {"recipients__read_at": None, "recipients__archived_at": None}
-    named = Message.objects.live().filter(
-        everyone=False, recipients__user_id=user_id, **untouched
-    )
+    named = Message.objects.live().filter(everyone=False, recipients__user_id=user_id, **untouched)
     done = Recipient.objects.filter(
         ~Q(read_at=None) | ~Q(archived_at=None),
         message_id=OuterRef("pk"),
@@ -201,7 +205,7 @@ def _page(user_id: Any, since: int, filter: Filter, before: int | None) -> list[
         if filter == "unread":
             part = part.filter(was_read=False)
         found.append(part.order_by("-position")[: PAGE + 1])
-    newest = merge(*found, key=lambda message: message.position, reverse=True)
+    newest = merge(*found, key=attrgetter("position"), reverse=True)
     return [_item(message) for message in islice(newest, PAGE + 1)]
 
 
@@ -223,7 +227,7 @@ def item(user: Any, message_id: int) -> Item | None:
         .filter(pk=message_id)
         .first()
     )
-    return message and _item(message)
+    return _item(message) if message else None
 
 
 # ------------------------------------------------------------------------------------- acting
@@ -261,7 +265,9 @@ def read_all(user: Any, upto: int | None = None) -> None:
         now = timezone.now()
         made = Recipient.objects.bulk_create(
             [
-                Recipient(message_id=pk, user_id=user.pk, via=_EVERYONE, read_at=now, first_read_at=now)
+                Recipient(
+                    message_id=pk, user_id=user.pk, via=_EVERYONE, read_at=now, first_read_at=now
+                )
                 for pk in missing.values_list("pk", flat=True)
             ],
             batch_size=BATCH,

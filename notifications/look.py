@@ -52,4 +52,3 @@ def origin() -> Cursor:
     end = log.head()
     back = log.page(max(0, end.position - PAST_READ), limit=1).changes
     return Cursor(back[0].before, back[0].position - 1) if back else end
-

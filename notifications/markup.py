@@ -4,10 +4,11 @@ import nh3
 from markdown_it import MarkdownIt
 
 # No headings, images, tables or raw HTML: a message is a note, not a page.
-_markdown = MarkdownIt("zero", {"breaks": True, "html": False}).enable(
-    ["newline", "escape", "backticks", "emphasis", "link", "autolink", "entity"]
-    + ["strikethrough", "list", "blockquote", "fence"]
-)
+_INLINE = ["newline", "escape", "entity", "emphasis", "strikethrough", "backticks"]
+_LINKS = ["link", "autolink"]
+_BLOCKS = ["list", "blockquote", "fence"]
+_markdown = MarkdownIt("zero", {"breaks": True, "html": False})
+_markdown.enable([*_INLINE, *_LINKS, *_BLOCKS])
 
 _CLEAN = {
     "tags": {"p", "br", "strong", "em", "s", "code", "pre", "ul", "ol", "li", "blockquote", "a"},

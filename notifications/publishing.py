@@ -105,7 +105,7 @@ def update(
     `at` moves a message that is not published yet. Returns the message as it is then. Raises
     ValidationError for bad input, and when it has been withdrawn or has expired.
     """
-    given = {"title": title, "body": body, "level": level, "link": link}
+    given: dict[str, Any] = {"title": title, "body": body, "level": level, "link": link}
     given |= {"publish_at": at, "expires_at": expires}
     with transaction.atomic():
         now = timezone.now()

@@ -35,7 +35,7 @@ def center(request: HttpRequest) -> HttpResponse:
     listing = inbox.listing(request.user, filter, before and before.position)
     older = None
     if listing.more:
-        older = Cursor(listing.state.cursor.word, listing.items[-1].message.position)
+        older = Cursor(listing.state.cursor.word, listing.items[-1].position)
     context = {
         "listing": listing,
         "state": listing.state,
