@@ -184,6 +184,11 @@ class Stream:
 
     # ------------------------------------------------------------------------ what the hub does
 
+    @property
+    def is_idle(self) -> bool:
+        """Live, and its reader has taken all there was."""
+        return self.live and not self._backlog
+
     def receive(self, position: int, data: bytes) -> None:
         """Take a change, unless this reader has had it already."""
         if data and position > self.floor:
@@ -207,7 +212,7 @@ class Stream:
                 self.cut()
         elif now >= self._deadline:
             self.end("lifetime")
-        elif self.live and not self._backlog and now - self._last >= PING_AFTER:
+        elif self.is_idle and now - self._last >= PING_AFTER:
             # With the position, so that a quiet reader's cursor does not rot behind a prune.
             here = self._hub.cursor
             cursor = here if here.position >= self.floor else self.cursor
