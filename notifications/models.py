@@ -97,9 +97,9 @@ class Message(models.Model):
         _("key"), max_length=KEY_LENGTH, unique=True, null=True, blank=True, editable=False
     )
 
-    everyone = models.BooleanField(_("to everyone"), default=False)
+    everyone = models.BooleanField(_("everyone"), default=False)
     groups = models.ManyToManyField(
-        "auth.Group", blank=True, related_name="+", verbose_name=_("to groups")
+        "auth.Group", blank=True, related_name="+", verbose_name=_("groups")
     )
 
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
                 ('level', models.CharField(choices=[('info', 'Info'), ('success', 'Success'), ('warning', 'Warning'), ('error', 'Error')], default='info', max_length=10, verbose_name='level')),
                 ('link', models.CharField(blank=True, max_length=2000, verbose_name='link')),
                 ('key', models.CharField(blank=True, editable=False, max_length=200, null=True, unique=True, verbose_name='key')),
-                ('everyone', models.BooleanField(default=False, verbose_name='to everyone')),
+                ('everyone', models.BooleanField(default=False, verbose_name='everyone')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
                 ('publish_at', models.DateTimeField(blank=True, null=True, verbose_name='publish at')),
                 ('expires_at', models.DateTimeField(blank=True, null=True, verbose_name='expires at')),
@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
                 ('edited_at', models.DateTimeField(editable=False, null=True, verbose_name='edited')),
                 ('withdrawn_at', models.DateTimeField(editable=False, null=True, verbose_name='withdrawn')),
                 ('expired_at', models.DateTimeField(editable=False, null=True, verbose_name='expired')),
-                ('groups', models.ManyToManyField(blank=True, related_name='+', to='auth.group', verbose_name='to groups')),
+                ('groups', models.ManyToManyField(blank=True, related_name='+', to='auth.group', verbose_name='groups')),
                 ('sender', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='sender')),
             ],
             options={

@@ -1,0 +1,88 @@
+"""Whom messages reach, and how many have read them: for staff.
+
+Counted for a page of messages at a time, in a handful of queries however many there are.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Count, OuterRef, Q, Subquery
+
+from . import words
+from .models import Message, Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """`audience` in words. `recipients` is None until the message is published."""
+
+    audience: str
+    recipients: int | None
+    read: int
+
+
+def attach(messages: Sequence[Message]) -> None:
+    """Give each message its `reach`."""
+    counted = _counted(messages)
+    accounts = _accounts([m for m in messages if m.everyone and m.published_at])
+    groups = _groups(messages)
+    users = _first_users([m for m in messages if counted[m.pk]["named"]])
+    for message in messages:
+        numbers = counted[message.pk]
+        named = numbers["named"]
+        recipients = accounts[message.pk] if message.pk in accounts else numbers["all"]
+        message.reach = Reach(  # type: ignore[attr-defined]
+            words.audience(message.everyone, groups[message.pk], users.get(message.pk, []), named),
+            recipients if message.published_at else None,
+            numbers["read"],
+        )
+
+
+def _counted(messages: Sequence[Message]) -> dict[int, dict[str, int]]:
+    rows = Recipient.objects.filter(message__in=messages).order_by().values("message_id")
+    rows = rows.annotate(
+        all=Count("pk"),
+        named=Count("pk", filter=Q(via=Recipient.Via.NAME)),
+        read=Count("first_read_at"),
+    )
+    counted: dict[int, Any] = {row["message_id"]: row for row in rows}
+    return {m.pk: counted.get(m.pk, {"all": 0, "named": 0, "read": 0}) for m in messages}
+
+
+def _accounts(messages: Sequence[Message]) -> dict[int, int]:
+    """How many accounts of today existed when each was published."""
+    users: Any = get_user_model()._default_manager
+    try:
+        users.model._meta.get_field("date_joined")
+    except FieldDoesNotExist:
+        return dict.fromkeys([m.pk for m in messages], users.count() if messages else 0)
+    if not messages:
+        return {}
+    # Once over all accounts, and then only over those who came later, mostly few.
+    first = min(m.published_at for m in messages if m.published_at)
+    later = users.filter(date_joined__gt=first).aggregate(
+        **{f"m{m.pk}": Count("pk", filter=Q(date_joined__lte=m.published_at)) for m in messages}
+    )
+    before = users.filter(date_joined__lte=first).count()
+    return {m.pk: before + later[f"m{m.pk}"] for m in messages}
+
+
+def _first_users(messages: Sequence[Message]) -> dict[int, list[str]]:
+    """The names of the first who were named."""
+    named = Recipient.objects.filter(message=OuterRef("pk"), via=Recipient.Via.NAME).order_by("pk")
+    names = named.values(f"user__{get_user_model().USERNAME_FIELD}")
+    nth = [Subquery(names[n : n + 1]) for n in range(words.LISTED)]
+    rows = Message.objects.filter(pk__in=[m.pk for m in messages]).values_list("pk", *nth)
+    return {pk: [name for name in found if name is not None] for pk, *found in rows}
+
+
+def _groups(messages: Sequence[Message]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = defaultdict(list)
+    rows = Message.groups.through.objects.filter(message__in=messages).order_by("group__name")
+    for message_id, name in rows.values_list("message_id", "group__name"):
+        found[message_id].append(name)
+    return found

@@ -1,0 +1,63 @@
+"""What staff read about a message, in the admin and from the commands."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from .models import Message
+
+LISTED = 3  # names that are written out; the rest are counted
+
+
+def moment(at: datetime) -> str:
+    """`at` with its zone, so that nobody has to guess whose clock is meant."""
+    local = timezone.localtime(at)
+    return f"{date_format(local, 'DATETIME_FORMAT')} {local.tzname()}"
+
+
+def state(message: Message) -> str:
+    """What has become of the message, or will."""
+    if message.withdrawn_at or message.withdraw_at:
+        return _("withdrawn")
+    if message.expired_at:
+        return _("expired")
+    if message.published_at:
+        return _("published")
+    if message.publish_at is None:
+        return _("draft")
+    return _("scheduled for %(when)s") % {"when": moment(message.publish_at)}
+
+
+def audience(everyone: bool, groups: Sequence[str], users: Sequence[str], named: int) -> str:
+    """For whom: "everyone", or "crew, alice and 3 more".
+
+    users: the first of those who are addressed by name; named: how many these are altogether.
+    """
+    if everyone:
+        return _("everyone")
+    listed = [*groups, *users][:LISTED]
+    if not listed:
+        return _("nobody")
+    names, more = ", ".join(listed), len(groups) + named - len(listed)
+    if not more:
+        return names
+    text = ngettext("%(names)s and %(count)d more", "%(names)s and %(count)d more", more)
+    return text % {"names": names, "count": more}
+
+
+def people(count: int) -> str:
+    text = ngettext("%(count)d person", "%(count)d people", count)
+    return text % {"count": count}
+
+
+def sent(message: Message, audience: str) -> str:
+    """What `send` has done: whom the message reaches, and when."""
+    said = {"title": message.title, "audience": audience}
+    if message.publish_at and message.publish_at > timezone.now():
+        said["when"] = moment(message.publish_at)
+        return _("“%(title)s” will be sent to %(audience)s on %(when)s.") % said
+    return _("“%(title)s” has been sent to %(audience)s.") % said
