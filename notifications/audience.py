@@ -10,12 +10,16 @@ from django.core.exceptions import EmptyResultSet, FieldDoesNotExist, Validation
 from django.db import connections, models, router, transaction
 from django.db.models import Q, QuerySet, Value
 from django.db.models.constants import OnConflict
+from django.dispatch import Signal
 from django.utils.translation import gettext as _
 
 from .models import Message, Recipient
 
 CHUNK = 20_000  # users: INSERT ... SELECT writes them in some 30 ms, then others get the lock
 PARAMETERS = 500  # values in one IN (...): well below what any database refuses
+
+# Sent after each chunk of recipients, with how many `rows` it wrote: somebody may be waiting.
+enlisted = Signal()
 
 
 class Everyone:
@@ -166,3 +170,4 @@ def _insert_select(message: Message, users: QuerySet[Any], via: Recipient.Via) -
     ])  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
+        enlisted.send(sender=Recipient, rows=cursor.rowcount)
