@@ -11,7 +11,7 @@ class NotificationsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import access
+        from . import access, checks  # noqa: F401 - the checks register themselves
 
         access.watch_users()
         post_migrate.connect(_make_head, sender=self)
