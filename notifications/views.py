@@ -1,5 +1,6 @@
 """The message center's pages, complete without JavaScript, and what their forms post."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -40,7 +41,6 @@ def center(request: HttpRequest) -> HttpResponse:
         "listing": listing,
         "state": listing.state,
         "filter": filter,
-        "filters": FILTERS,
         "is_first_page": before is None,
         "older": older,
     }
@@ -58,6 +58,7 @@ def message(request: HttpRequest, message_id: int) -> HttpResponse:
     gone = item.message.is_over
     if request.method == "GET" and not gone and not _is_prefetch(request):
         inbox.read(request.user, message_id)
+        item = replace(item, read=True)
     status = 410 if gone else 200
     if wants_json(request):
         return json(_gone(item) if gone else _item(item), status)
