@@ -9,7 +9,7 @@ process that dies in between leaves a message that is due, and whoever calls `pu
 import logging
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -35,6 +35,9 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Only absolute http(s) and paths of this site. Browsers read `//host` and `/\host` as other sites,
 # and drop tabs and newlines from what they read.
 _LINK = re.compile(r"(https?://[^/\\?#\s]|/(?![/\\]))[^\s\x00-\x1f\\]*", re.IGNORECASE)
+# A day inside the calendar, so that a time fits into it in every time zone.
+FIRST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+LAST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 _EVENTS = Change.Event
 
 
@@ -279,6 +282,8 @@ def _time_errors(message: Message, now: datetime) -> dict[str, Any]:
     for name, value in times.items():
         if value is not None and (not isinstance(value, datetime) or timezone.is_naive(value)):
             errors[name] = _("Use a datetime with a time zone.")
+        elif value is not None and not FIRST < value < LAST:
+            errors[name] = _("Beyond the calendar.")
     at, expires = message.publish_at, message.expires_at
     if not errors and expires and expires <= max(now, at or now):
         errors["expires"] = _("Must be in the future, and after the message is published.")

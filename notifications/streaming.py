@@ -1,6 +1,7 @@
 """The two views that stay open: the stream, and the long poll for who cannot read one."""
 
 import asyncio
+from math import isnan
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -63,6 +64,8 @@ async def changes(request: HttpRequest) -> HttpResponse:
         return error(400, _("Use the version of the last answer."), field="version")
     try:
         wait = min(max(float(request.GET.get("wait", 0)), 0.0), LONGEST_WAIT)
+        if isnan(wait):
+            raise ValueError
     except ValueError:
         return error(400, _("Use a number of seconds."), field="wait")
     admission = await sync_to_async(_admit)(request)

@@ -39,8 +39,9 @@ class Event(NamedTuple):
 
 
 def retry(milliseconds: int) -> bytes:
-    """Tells the browser how long to wait before it comes back."""
-    return f"retry: {milliseconds}\n\n".encode()
+    """Tells the browser how long to wait before it comes back. The first line of the event that
+    follows: there are clients for whom a block of its own would be an event without data."""
+    return f"retry: {milliseconds}\n".encode()
 
 
 def dumps(data: Any) -> str:

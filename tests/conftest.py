@@ -1,8 +1,107 @@
-"""What all tests share."""
+"""What all tests share: people, servers, browsers."""
 
 import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
+from hypothesis import settings
+
+from notifications.handler import SIGNALS, Handler
+from notifications.hub import Hub
+from tests.browser import Browser
+from tests.inside import Inside
+from tests.people import People, meet
+from tests.server import COMMANDS, Server
+
+# A busy machine is no failure.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+
+@pytest.fixture
+def people(transactional_db: None) -> People:
+    """alice, bob and root, on a database that other threads and processes see."""
+    return meet()
+
+
+@pytest.fixture
+def in_thread(transactional_db: None) -> Callable[..., Any]:
+    """`in_thread(work, ...)` does it in another thread, on a database connection of its own."""
+
+    def run(work: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        def then_disconnect() -> Any:
+            try:
+                return work(*args, **options)
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(1) as executor:
+            return executor.submit(then_disconnect).result()
+
+    return run
+
+
+@pytest.fixture
+def servers(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """`servers("daphne", NAME="value")` starts one. No test may leave a traceback in its log."""
+    started: list[Server] = []
+
+    def start(kind: str = "daphne", **env: str) -> Server:
+        server = Server(kind, tmp_path, **env)
+        started.append(server)
+        return server.__enter__()
+
+    yield start
+    for server in started:
+        server.kill()
+    for server in started:
+        assert "Traceback" not in server.log, server.log
+
+
+@pytest.fixture
+def server(servers: Callable[..., Server]) -> Server:
+    """A running daphne."""
+    return servers("daphne")
+
+
+@pytest.fixture(params=sorted(COMMANDS))
+def each_server(servers: Callable[..., Server], request: pytest.FixtureRequest) -> Server:
+    """The test once for each kind of server."""
+    return servers(request.param)
+
+
+@pytest.fixture
+async def inside(transactional_db: None) -> AsyncIterator[Inside]:
+    """The handler in this process. Its hub ends with the test."""
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield Inside(Handler())
+    finally:
+        for hub in Hub.all():
+            await hub.stop()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@pytest.fixture
+async def browser(transactional_db: None) -> AsyncIterator[Callable[..., Awaitable[Browser]]]:
+    """`await browser(server, people.alice)`: logged in, in a session of its own; or a stranger."""
+    async with AsyncExitStack() as stack:
+
+        async def start(server: Any, user: Any = None) -> Browser:
+            new = await Browser.log_in(server, user) if user else Browser(server)
+            stack.push_async_callback(new.quit)
+            return new
+
+        yield start
+    await sync_to_async(connections.close_all)()  # in the thread that async tests query from
 
 
 @pytest.hookimpl(wrapper=True)

@@ -49,8 +49,8 @@ class Listener:
         new: list[Event] = []
         while not self.ended:
             self._next = self._next or asyncio.ensure_future(anext(self.stream))
-            while not (self._next.done() or self.stream.is_idle):
-                await asyncio.sleep(0)  # noqa: ASYNC110 - the hub is driven by hand, and so is this
+            while not (self._next.done() or self.stream.is_idle):  # noqa: ASYNC110 - both by hand
+                await asyncio.sleep(0)
             if not self._next.done():
                 break  # it waits for the hub
             chunk, self._next = self._next, None

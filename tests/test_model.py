@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 from notifications import EVERYONE, inbox, publish_due, send, update, views, wire, withdraw
 from notifications.hub import Hub
 from notifications.models import Change, Head, Inbox, Message, Recipient
+from tests.browser import new_session
 from tests.people import People
 from tests.replica import Listener, Replica, shown
 
@@ -209,6 +210,7 @@ class Conversation(RuleBasedStateMachine):
 
 def test_lists_and_counts_agree_on_every_tab_and_device(people, monkeypatch):
     monkeypatch.setattr(inbox, "PAGE", 1_000)
+    monkeypatch.setattr(inbox, "ACTS_KEPT", 4)
     with asyncio.Runner() as runner:
         Conversation.people = people
         Conversation.loop = runner.get_loop()

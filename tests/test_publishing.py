@@ -1,7 +1,8 @@
 """Sending: what is accepted, when it is said in the log, and in which order."""
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
+from datetime import timezone as fixed
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -70,8 +71,10 @@ BAD = {
         )
     ],
     "to": [{"to": to} for to in ([], None, "alice", ["alice"], 7, [User(username="new")])],
-    "at": [{"at": timezone.now().replace(tzinfo=None)}, {"at": "tomorrow"}],
-    "expires": [{"expires": timezone.now()}, {"expires": timezone.now().replace(tzinfo=None)}],
+    "at": [{"at": timezone.now().replace(tzinfo=None)}, {"at": "tomorrow"},
+           {"at": datetime(1, 1, 1, tzinfo=fixed(timedelta(hours=8)))}],
+    "expires": [{"expires": datetime(9999, 12, 31, 23, tzinfo=fixed(timedelta(hours=-8)))},
+                {"expires": timezone.now()}, {"expires": timezone.now().replace(tzinfo=None)}],
     "key": [{"key": ""}, {"key": "x" * 201}],
     "sender": [{"sender": "alice"}],
 }  # fmt: skip

@@ -1,0 +1,76 @@
+"""A deploy: SIGTERM ends the streams with a `bye`, answers what is asked, and exits with 0."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+
+from asgiref.sync import sync_to_async
+from django.db import connection, transaction
+
+from notifications import EVERYONE, asend
+from notifications.models import Head
+from tests.browser import new_session
+from tests.people import crowd
+from tests.sockets import LAST_CHUNK, Sockets
+from tests.until import until
+
+STREAMS = 200
+AT_MOST = 3.0  # s
+
+
+async def test_at_a_deploy_streams_end_requests_are_answered_and_nothing_is_lost(
+    each_server, browser, people
+):
+    alice, bob = await browser(each_server, people.alice), await browser(each_server, people.bob)
+    await alice.open()
+    sessions = await sync_to_async(lambda: [new_session(user) for user in crowd(20)])()
+    async with Sockets(each_server, sessions) as sockets:
+        await sockets.open_up_to(STREAMS)
+        idle = each_server.threads()
+        with slow_writes() as finish:
+            request = asyncio.create_task(bob.post("/messages/seen/"))
+            await until(lambda: each_server.threads() > idle)  # it is being worked on
+            stopping = asyncio.create_task(asyncio.to_thread(each_server.stop))
+            for each in sockets.open:
+                await each.read_until(b'{"reason":"drain"}')
+            finish()
+            assert (await request).status_code == 200
+        assert await stopping < (0, AT_MOST)  # exit code, seconds
+        for each in sockets.open:
+            assert (await each.read_to_end()).endswith(LAST_CHUNK)
+    assert await alice.bye() == "drain"
+    await asend("during the deploy", to=EVERYONE)
+    await asyncio.to_thread(each_server.start)
+    await alice.come_back()
+    assert await alice.read() == "during the deploy"
+
+
+async def test_ctrl_c_does_the_same(each_server, browser, people):
+    alice = await browser(each_server, people.alice)
+    await alice.open()
+    assert await asyncio.to_thread(each_server.stop, signal.SIGINT) < (0, AT_MOST)
+    assert await alice.bye() == "drain"
+
+
+@contextmanager
+def slow_writes() -> Iterator[Callable[[], None]]:
+    """Inside this block a write to the database waits until the block's value is called."""
+    locked, finish = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with closing(connection), transaction.atomic():
+            Head.lock()
+            locked.set()
+            finish.wait(AT_MOST)
+
+    with ThreadPoolExecutor(1) as other:
+        held = other.submit(hold)
+        locked.wait(AT_MOST)
+        try:
+            yield finish.set
+        finally:
+            finish.set()
+            held.result()
