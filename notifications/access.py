@@ -18,7 +18,7 @@ from django.db.models.signals import post_delete, post_save, pre_save
 from django.http import HttpRequest
 from django.utils import timezone
 
-from .inbox import end_streams
+from .acts import end_streams
 from .models import Inbox
 
 PARAMETERS = 500  # values in one IN (...)

@@ -19,7 +19,7 @@ from asgiref.sync import ThreadSensitiveContext
 from django.core.handlers.asgi import ASGIHandler
 from django.urls import NoReverseMatch, reverse
 
-from .hub import Hub
+from .running import RunningHub
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Drain:
             self._task = asyncio.create_task(self._run(number))
 
     async def _run(self, number: int) -> None:
-        hubs = Hub.all()
+        hubs = RunningHub.all()
         logger.info("Draining %d streams", sum(1 for hub in hubs for _ in hub.everyone()))
         await asyncio.gather(*(hub.drain(DRAIN_STREAMS) for hub in hubs))
         try:

@@ -1,25 +1,23 @@
-"""One per process and event loop: follows the log and hands out what is new, encoded once.
+"""Follows the log and hands out what is new, encoded once, to the streams of a process.
 
-A look is sequential: it reads the states of those who are owed one, then the log; then it delivers
-the changes up to the states' position, the states, and the rest. A state ahead of its stream would
-show read messages as unread; one behind it would take a count back.
+A hub does nothing by itself: `running` says when. A look is sequential: it reads the states of
+those who are owed one, then the log; then it delivers the changes up to the states' position, the
+states, and the rest. A state ahead of its stream would show read messages as unread; one behind
+it would take a count back.
 """
 
 import asyncio
-import contextvars
 import logging
 import resource
-import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from django.db import connections
 
-from . import access, doorbell, inbox, log
+from . import access, inbox, log
 from .cursor import Cursor
 from .look import Sight, look, origin
 from .models import Change
@@ -34,20 +32,14 @@ T = TypeVar("T")
 
 STREAMS_PER_USER = 12  # two browsers full of tabs; over it the oldest has to go
 SPARE_FILES = 64  # of those the process may open, for the database, the log and ordinary requests
-PACE = 0.025  # s from one look to the next: 40 a second, however often the bell rings
 TOUCHED_PACE = 0.5  # s between reads of the recently touched inboxes
+TOUCHED_AT_MOST = 60.0  # s back, after a pause; what is older, the sweep finds
 OVERLAP = 2.0  # s by which those reads overlap: an act may commit after later ones
 OWED_AT_ONCE = 2_000  # users whose states one look reads; others wait for the next
-LOOK_ANYWAY = 5.0  # s after which to look though nothing has rung
-TICK = 1.0  # s between rounds of pings, ends of lifetimes, and publishing what has become due
-SWEEP = 15.0  # s between comparisons of all who are connected with the database
-TROUBLE_PAUSE = 1.0  # s before the next try when the database does not answer
 
 
 class Hub:
     """Streams `join`, catch up with `past`, `go_live` and `leave`, on the loop's own thread."""
-
-    _of_loop: "WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = WeakKeyDictionary()
 
     def __init__(self) -> None:
         self.cursor = Cursor("", 0)  # all up to here has been handed out; "": not yet known
@@ -59,114 +51,25 @@ class Hub:
         self._owed: dict[Any, None] = {}  # users who need a state, first come first served
         self._touched_read = float("-inf")
         self._touched_later: asyncio.TimerHandle | None = None
-        self._swept = time.monotonic()
-        self._troubles: set[str] = set()
         self._loop = asyncio.get_running_loop()
-        self._awake, self._started = asyncio.Event(), asyncio.Event()
+        self.swept = self.time()
+        self._awake = asyncio.Event()  # set when it is worth looking
         self._empty = asyncio.Event()
         self._empty.set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="notifications-hub")
-        self._task: asyncio.Task[None] | None = None
 
-    # --------------------------------------------------------------------------------- life
-
-    @classmethod
-    async def here(cls) -> "Hub":
-        """The hub of this event loop, started and once up to date with the log."""
-        loop = asyncio.get_running_loop()
-        if loop not in cls._of_loop:
-            cls._of_loop[loop] = cls()
-            cls._of_loop[loop].start()
-        hub = cls._of_loop[loop]
-        await hub._started.wait()
-        return hub
-
-    @classmethod
-    def all(cls) -> "list[Hub]":
-        """The hubs of this process."""
-        return list(cls._of_loop.values())
-
-    def start(self) -> None:
-        """Look by itself from now on: whenever something rings, and now and then."""
-        # A fresh context: else it would live in the thread of the request that came first.
-        self._task = self._loop.create_task(self._run(), context=contextvars.Context())
-
-    async def _run(self) -> None:
-        inbox.touched.connect(self._on_touched)
-        helpers = [self._loop.create_task(work) for work in (self._follow_bell(), self._ticking())]
-        self._awake.set()
-        try:
-            while True:
-                await self._awake.wait()
-                self._awake.clear()
-                begun = self.time()
-                if await self._try(self.look):
-                    self._started.set()
-                else:
-                    self._awake.set()
-                    await asyncio.sleep(TROUBLE_PAUSE)
-                await asyncio.sleep(begun + PACE - self.time())
-        finally:
-            inbox.touched.disconnect(self._on_touched)
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
-            self._of_loop.pop(self._loop, None)
-
-    async def stop(self) -> None:
-        """End the hub with its tasks and its thread. Its streams are told nothing."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-        await self._ask(connections.close_all)
-        self._thread.shutdown()
-
-    async def _follow_bell(self) -> None:
-        async def listen() -> None:
-            async with aclosing(doorbell.current().rings()) as rings:
-                async for _ in rings:
-                    self._awake.set()
-
-        while True:
-            await self._try(listen)
-            await asyncio.sleep(TROUBLE_PAUSE)
-
-    async def _ticking(self) -> None:
-        quiet = 0.0
-        while True:
-            await asyncio.sleep(TICK)
-            quiet += TICK
-            if quiet >= LOOK_ANYWAY:
-                quiet = 0.0
-                self._awake.set()
-            self.pulse()
-            await self._try(self._publish_due)
-            if self.streams and time.monotonic() - self._swept >= SWEEP:
-                await self._try(self.sweep)
-
-    async def _try(self, work: Callable[[], Awaitable[Any]]) -> bool:
-        """Whether `work` went well. What goes wrong is logged once, until it goes well again."""
-        what = work.__name__.strip("_")
-        try:
-            await work()
-        except Exception:
-            if what not in self._troubles:
-                logger.exception("The hub's %r failed; it is tried again until it works", what)
-            self._troubles.add(what)
-            return False
-        if what in self._troubles:
-            self._troubles.remove(what)
-            logger.info("The hub's %r works again", what)
-        return True
+    def time(self) -> float:
+        """The loop's clock, in seconds."""
+        return self._loop.time()
 
     async def _ask(self, work: Callable[..., T], *args: Any) -> T:
         """Do `work` in the hub's own thread, on the hub's own database connection."""
         return await self._loop.run_in_executor(self._thread, _or_disconnect, work, *args)
 
-    def time(self) -> float:
-        """The loop's clock, in seconds."""
-        return self._loop.time()
+    async def stop(self) -> None:
+        """End the hub with its thread. Its streams are told nothing."""
+        await self._ask(connections.close_all)
+        self._thread.shutdown()
 
     # ------------------------------------------------------------------------------ streams
 
@@ -246,13 +149,13 @@ class Hub:
         """Read what is new and deliver it. One at a time."""
         if not self.cursor.word:
             self.cursor = await self._ask(origin)
-        begun = time.monotonic()
+        begun = self.time()
         touched = bool(self.streams) and begun - self._touched_read >= TOUCHED_PACE
         owed = dict.fromkeys(list(self._owed)[:OWED_AT_ONCE])
         for user_id in owed:
             del self._owed[user_id]
         try:
-            window = min(begun - self._touched_read + OVERLAP, SWEEP) if touched else None
+            window = min(begun - self._touched_read, TOUCHED_AT_MOST) + OVERLAP if touched else None
             sight = await self._see(owed.keys(), window)
         except BaseException:
             self._owed = owed | self._owed
@@ -328,7 +231,8 @@ class Hub:
 
     # ---------------------------------------------------------------------------- the clock
 
-    async def _publish_due(self) -> None:
+    async def publish_due(self) -> None:
+        """Say in the log what has become due."""
         await self._ask(publish_due)
 
     def pulse(self) -> None:
@@ -349,7 +253,7 @@ class Hub:
                 stream.end("signed-out")
             elif version > stream.told:
                 self._owe(stream.user_id)
-        self._swept = time.monotonic()
+        self.swept = self.time()
 
 
 def _or_disconnect(work: Callable[..., T], *args: Any) -> T:

@@ -21,7 +21,7 @@ _PAGE = f"""
     LEFT JOIN {Change._meta.db_table} c ON c.position > %s
     WHERE head.id = {Head.THE_ONE}
     ORDER BY c.position LIMIT %s
-"""  # noqa: S608 - the names are ours
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,6 +269,11 @@ class InboxManager(models.Manager["Inbox"]):
             row = self.get(user_id=user_id)
         return row
 
+    def locked(self, user_id: Any) -> "Inbox":
+        """The user's row, locked until the end of the transaction. All that a user does is written
+        under it. (SQLite has no row locks: there IMMEDIATE transactions lock more; see checks.)"""
+        return self.select_for_update().get(user_id=user_id)
+
 
 def _since(user_ids: Collection[Any]) -> dict[Any, int]:
     """Per user the position of the last broadcast published before the account was made."""

@@ -6,10 +6,8 @@ process that dies in between leaves a message that is due, and whoever calls `pu
 (any commit, any hub, cron) goes on: now, scheduled and recovered are one path.
 """
 
-import logging
-import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -23,21 +21,12 @@ from . import doorbell
 from .audience import Audience, enlist_members
 from .cursor import Cursor, new_word
 from .markup import render
-from .models import KEY_LENGTH, Change, Head, Message
-
-logger = logging.getLogger(__name__)
+from .models import Change, Head, Message
+from .validation import check
 
 BATCH = 100  # messages that get their positions under one lock: some 10 ms
 KEEP: Any = object()  # "leave it as it is", where None means "never"
 
-# What SQLite would keep and PostgreSQL refuse, or no encoding can carry.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-# Only absolute http(s) and paths of this site. Browsers read `//host` and `/\host` as other sites,
-# and drop tabs and newlines from what they read.
-_LINK = re.compile(r"(https?://[^/\\?#\s]|/(?![/\\]))[^\s\x00-\x1f\\]*", re.IGNORECASE)
-# A day inside the calendar, so that a time fits into it in every time zone.
-FIRST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
-LAST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 _EVENTS = Change.Event
 
 
@@ -78,7 +67,7 @@ def post(
         raise ValidationError({"sender": _("Must be a user.")})
     message = Message(title=title, body=body, level=level, link=link, sender=sender, key=key)
     message.publish_at, message.expires_at = at or now, expires
-    _check(message, now)
+    check(message, now)
     audience = Audience.of(to)
     message.everyone = audience.everyone
     message.html = render(message.body)
@@ -120,7 +109,7 @@ def update(
         for name, value in given.items():
             if value is not KEEP:
                 setattr(current, name, value)
-        _check(current, now)
+        check(current, now)
         current.html = render(current.body)
         if current.published_at:
             current.revised_at = now
@@ -244,47 +233,3 @@ def _insert(message: Message) -> Message | None:
             return known
         raise
     return None
-
-
-def _check(message: Message, now: datetime) -> None:
-    """Raise ValidationError, by the names that `send` uses, for all that is wrong at once."""
-    errors: dict[str, Any] = {}
-    for name in ("title", "body", "level", "link"):
-        value = getattr(message, name)
-        if not isinstance(value, str):
-            errors[name] = _("Must be text.")
-        elif _UNSTORABLE.search(value):
-            errors[name] = _("Holds a character that cannot be stored (NUL or half a surrogate).")
-    if not errors:
-        errors = _field_errors(message)
-    if "link" not in errors and message.link and not _LINK.fullmatch(message.link):
-        errors["link"] = _("Use http://..., https://... or a path of this site that starts with /.")
-    if message.key is not None and not 0 < len(str(message.key)) <= KEY_LENGTH:
-        errors["key"] = _("Use 1 to %(most)d characters.") % {"most": KEY_LENGTH}
-    errors |= _time_errors(message, now)
-    if errors:
-        raise ValidationError(errors)
-
-
-def _field_errors(message: Message) -> dict[str, Any]:
-    if not message.title.strip():
-        return {"title": _("A message needs a title.")}
-    try:
-        message.clean_fields(exclude={"key", "sender", "publish_at", "expires_at"})
-    except ValidationError as error:
-        return error.message_dict
-    return {}
-
-
-def _time_errors(message: Message, now: datetime) -> dict[str, Any]:
-    errors: dict[str, Any] = {}
-    times = {"at": message.publish_at, "expires": message.expires_at}
-    for name, value in times.items():
-        if value is not None and (not isinstance(value, datetime) or timezone.is_naive(value)):
-            errors[name] = _("Use a datetime with a time zone.")
-        elif value is not None and not FIRST < value < LAST:
-            errors[name] = _("Beyond the calendar.")
-    at, expires = message.publish_at, message.expires_at
-    if not errors and expires and expires <= max(now, at or now):
-        errors["expires"] = _("Must be in the future, and after the message is published.")
-    return errors

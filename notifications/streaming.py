@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from . import access, inbox, log
 from .answers import error, json, signed_out
 from .cursor import Cursor
-from .hub import Hub
+from .running import RunningHub
 from .stream import Stream, farewell
 
 HUB_PATIENCE = 5.0  # s for a new hub to read the log for the first time
@@ -43,7 +43,7 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
         return _events(HttpResponse())
     try:
         async with asyncio.timeout(HUB_PATIENCE):
-            hub = await Hub.here()
+            hub = await RunningHub.here()
     except TimeoutError:
         return _events(HttpResponse(farewell("drain")))
     if hub.draining or hub.is_full:
@@ -76,7 +76,7 @@ async def changes(request: HttpRequest) -> HttpResponse:
     answer = await read(admission, after, version)
     if wait and hasattr(request, "scope") and not _is_news(answer, version):
         # Registered first, read again then: nothing can slip in between.
-        watch = Stream(await Hub.here(), admission, None)
+        watch = Stream(await RunningHub.here(), admission, None)
         watch.watch()
         try:
             answer = await read(admission, after, version)

@@ -11,17 +11,17 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
-from . import inbox, log, wire
+from . import acts, inbox, log, wire
 from .answers import BadInput, error, for_users, json, wants_json
 from .cursor import Cursor
 from .publishing import publish_due
 
 FILTERS: tuple[inbox.Filter, ...] = ("all", "unread", "archived")
 ACTS = {
-    "read": inbox.read,
-    "unread": inbox.unread,
-    "archive": inbox.archive,
-    "unarchive": inbox.unarchive,
+    "read": acts.read,
+    "unread": acts.unread,
+    "archive": acts.archive,
+    "unarchive": acts.unarchive,
 }
 
 
@@ -57,7 +57,7 @@ def message(request: HttpRequest, message_id: int) -> HttpResponse:
         return _not_found(request)
     gone = item.message.is_over
     if request.method == "GET" and not gone and not _is_prefetch(request):
-        inbox.read(request.user, message_id)
+        acts.read(request.user, message_id)
         item = replace(item, read=True)
     status = 410 if gone else 200
     if wants_json(request):
@@ -89,7 +89,7 @@ def act(request: HttpRequest, message_id: int, act: str) -> HttpResponse:
 @for_users()
 def read_all(request: HttpRequest) -> HttpResponse:
     """`POST /messages/read-all/`: all, or all up to what the page has shown (`upto=CURSOR`)."""
-    inbox.read_all(request.user, _upto(request))
+    acts.read_all(request.user, _upto(request))
     return _done(request)
 
 
@@ -97,7 +97,7 @@ def read_all(request: HttpRequest) -> HttpResponse:
 @for_users()
 def seen(request: HttpRequest) -> HttpResponse:
     """`POST /messages/seen/`: the bell has been looked at, up to `upto=CURSOR` or now."""
-    inbox.seen(request.user, _upto(request))
+    acts.seen(request.user, _upto(request))
     return _done(request)
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections
+from django.utils import translation
 from hypothesis import settings
 
 from notifications.handler import SIGNALS, Handler
-from notifications.hub import Hub
+from notifications.running import RunningHub
 from tests.browser import Browser
 from tests.inside import Inside
 from tests.people import People, meet
@@ -23,6 +24,13 @@ from tests.server import COMMANDS, Server
 # A busy machine is no failure.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True)
+def _in_english() -> Iterator[None]:
+    """A page that a test asked for in Chinese leaves its thread speaking Chinese."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture
@@ -84,7 +92,7 @@ async def inside(transactional_db: None) -> AsyncIterator[Inside]:
     try:
         yield Inside(Handler())
     finally:
-        for hub in Hub.all():
+        for hub in RunningHub.all():
             await hub.stop()
         for number, handler in handlers.items():
             signal.signal(number, handler)

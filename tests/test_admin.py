@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from notifications import EVERYONE, inbox, publish_due, send, withdraw
+from notifications import EVERYONE, acts, inbox, publish_due, send, withdraw
 from notifications.models import Change, Message, Recipient
 from tests.people import crowd, person
 
@@ -290,8 +290,8 @@ def test_the_list_says_in_words_what_has_become_of_each(admin, people, crew):
     send("later", to=[people.bob], at=now + timedelta(hours=1))
     withdraw(send("gone", to=EVERYONE))
     person("late")
-    inbox.read(people.alice, many.pk)
-    inbox.unread(people.alice, many.pk)  # has read it all the same
+    acts.read(people.alice, many.pk)
+    acts.unread(people.alice, many.pk)  # has read it all the same
     Message.objects.create(title="draft")
     page = text(admin.get(MESSAGES))
     shown = {title: row(page, f">{title}<") for title in ["all", "many", "later", "gone", "draft"]}

@@ -213,7 +213,7 @@ def test_who_is_signed_out_elsewhere_is_told(people, server, reader):
     code = """
 import sys
 from django.contrib.sessions.models import Session
-from notifications.inbox import end_streams
+from notifications.acts import end_streams
 Session.objects.filter(pk=sys.argv[1]).delete()
 end_streams(sys.argv[2])
 """

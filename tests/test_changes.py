@@ -7,8 +7,8 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.test import Client
 
-from notifications import EVERYONE, asend, inbox, withdraw
-from notifications.hub import Hub
+from notifications import EVERYONE, acts, asend, withdraw
+from notifications.running import RunningHub
 from tests.server import python
 from tests.until import until
 
@@ -27,7 +27,7 @@ async def waiting_poll(reader, **params):
     """A poll that is waiting by now."""
     asking = reader.get(CHANGES, wait=LONG, **params)
     poll = asyncio.create_task(asyncio.wait_for(asking, SOON))
-    await until(lambda: any(reader.user.pk in hub.streams for hub in Hub.all()))
+    await until(lambda: any(reader.user.pk in hub.streams for hub in RunningHub.all()))
     return poll
 
 
@@ -123,8 +123,8 @@ async def test_a_poll_waits_for_an_act_in_another_process(inside, browser, peopl
     now = await changes(alice)
     poll = await waiting_poll(alice, after=now["cursor"], version=now["version"])
     code = (
-        "from django.contrib.auth.models import User; from notifications import inbox;"
-        f"assert inbox.read(User.objects.get(username='alice'), {message.pk})"
+        "from django.contrib.auth.models import User; from notifications import acts;"
+        f"assert acts.read(User.objects.get(username='alice'), {message.pk})"
     )
     await asyncio.to_thread(run, code)
     answer = (await poll).json()
@@ -154,7 +154,7 @@ async def test_a_poll_ends_when_the_user_is_signed_out(inside, browser, people):
     alice = await browser(inside, people.alice)
     now = await changes(alice)
     poll = await waiting_poll(alice, after=now["cursor"], version=now["version"])
-    await sync_to_async(inbox.end_streams)(people.alice.pk)
+    await sync_to_async(acts.end_streams)(people.alice.pk)
     assert (await poll).status_code == 401
 
 
@@ -163,7 +163,7 @@ async def test_a_poll_that_hears_nothing_says_so(inside, browser, people):
     now = await changes(alice)
     again = await changes(alice, after=now["cursor"], version=now["version"], wait=0.05)
     assert again == now | {"acts": []}
-    (hub,) = Hub.all()
+    (hub,) = RunningHub.all()
     assert hub.streams == {}  # and leaves nothing behind
 
 

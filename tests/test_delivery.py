@@ -158,8 +158,8 @@ class Bell:
 async def test_a_lost_ring_a_deaf_listener_a_dead_redis_cost_latency_never_a_message(
     inside, browser, people, monkeypatch, trouble
 ):
-    monkeypatch.setattr("notifications.hub.TICK", 0.05)
-    monkeypatch.setattr("notifications.hub.LOOK_ANYWAY", 0.1)
+    monkeypatch.setattr("notifications.running.TICK", 0.05)
+    monkeypatch.setattr("notifications.running.LOOK_ANYWAY", 0.1)
     monkeypatch.setattr("notifications.doorbell.current", lambda: Bell(trouble))
     alice = await browser(inside, people.alice)
     await alice.open()

@@ -16,11 +16,11 @@ APP = Path(notifications.__file__).parent
 LAYERS = [
     {"cursor", "doorbell", "markup"},
     {"models"},
-    {"wire", "audience"},
+    {"wire", "audience", "validation", "acts"},
     {"past", "log", "publishing", "inbox"},
     {"access", "look"},
     {"hub"},
-    {"stream"},
+    {"running", "stream"},
 ]
 MODULES = {path.stem: path for path in APP.glob("*.py") if path.stem != "__init__"}
 COMMANDS = {path.stem: path for path in APP.glob("management/commands/[a-z]*.py")}

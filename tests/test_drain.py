@@ -1,6 +1,7 @@
 """A deploy: SIGTERM ends the streams with a `bye`, answers what is asked, and exits with 0."""
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ from tests.people import crowd
 from tests.sockets import LAST_CHUNK, Sockets
 from tests.until import until
 
-STREAMS = 200
+# In CI the number that is promised; elsewhere what is quickly opened.
+STREAMS = 1_000 if os.environ.get("CI") == "true" else 200
 AT_MOST = 3.0  # s
 
 
@@ -26,7 +28,7 @@ async def test_at_a_deploy_streams_end_requests_are_answered_and_nothing_is_lost
 ):
     alice, bob = await browser(each_server, people.alice), await browser(each_server, people.bob)
     await alice.open()
-    sessions = await sync_to_async(lambda: [new_session(user) for user in crowd(20)])()
+    sessions = await sync_to_async(lambda: [new_session(user) for user in crowd(STREAMS // 10)])()
     async with Sockets(each_server, sessions) as sockets:
         await sockets.open_up_to(STREAMS)
         idle = each_server.threads()

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from notifications import EVERYONE, inbox, send, update, withdraw
+from notifications import EVERYONE, acts, inbox, send, update, withdraw
 from notifications.models import Change, Inbox, Message, Recipient
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,7 +21,7 @@ def counts(user):
     return state.unread, state.unseen
 
 
-def acts(user):
+def acted(user):
     return [(act["act"], act["ids"]) for act in inbox.state(user).acts]
 
 
@@ -31,9 +31,9 @@ def test_nobody_lists_counts_or_touches_what_is_not_addressed_to_them(people):
     assert titles(people.bob) == []
     assert counts(people.bob) == (0, 0)
     assert inbox.item(people.bob, secret.pk) is None
-    for act in (inbox.read, inbox.unread, inbox.archive, inbox.unarchive):
+    for act in (acts.read, acts.unread, acts.archive, acts.unarchive):
         assert act(people.bob, secret.pk) is False
-    inbox.read_all(people.bob)
+    acts.read_all(people.bob)
     assert counts(people.alice) == (1, 1)
     assert inbox.state(people.bob).version == 0
     assert not Recipient.objects.filter(user=people.bob).exists()
@@ -47,7 +47,7 @@ def test_what_is_not_published_is_invisible_though_its_recipients_are_written(pe
     assert titles(people.alice) == []
     assert counts(people.alice) == (0, 0)
     assert inbox.item(people.alice, later.pk) is None
-    assert not inbox.read(people.alice, also_later.pk)
+    assert not acts.read(people.alice, also_later.pk)
 
 
 def test_the_list_is_in_the_order_of_positions_and_pages_have_no_gap_and_no_repeat(people):
@@ -68,15 +68,15 @@ def test_unread_is_inside_and_unseen_outside(people):
     first = send("1", to=EVERYONE)
     send("2", to=[people.alice])
     assert counts(people.alice) == (2, 2)
-    inbox.seen(people.alice, first.position)
+    acts.seen(people.alice, first.position)
     assert counts(people.alice) == (2, 1)
-    inbox.seen(people.alice)
+    acts.seen(people.alice)
     assert counts(people.alice) == (2, 0)
-    inbox.read(people.alice, first.pk)
+    acts.read(people.alice, first.pk)
     assert counts(people.alice) == (1, 0)
     send("3", to=EVERYONE)
     assert counts(people.alice) == (2, 1)
-    inbox.unread(people.alice, first.pk)
+    acts.unread(people.alice, first.pk)
     assert counts(people.alice) == (3, 1), "marked unread again, it stays seen"
 
 
@@ -84,58 +84,58 @@ def test_unread_is_inside_and_unseen_outside(people):
 def test_a_message_goes_through_all_its_states(people, to_everyone):
     message = send("x", to=EVERYONE if to_everyone else [people.alice])
     alice = people.alice
-    inbox.read(alice, message.pk)
+    acts.read(alice, message.pk)
     first_read = Recipient.objects.get(user=alice).first_read_at
     assert (titles(alice, "unread"), counts(alice)) == ([], (0, 0))
-    inbox.unread(alice, message.pk)
+    acts.unread(alice, message.pk)
     assert (titles(alice, "unread"), counts(alice)) == (["x"], (1, 1))
-    inbox.archive(alice, message.pk)
+    acts.archive(alice, message.pk)
     assert (titles(alice), titles(alice, "archived"), counts(alice)) == ([], ["x"], (0, 0))
-    inbox.unarchive(alice, message.pk)
+    acts.unarchive(alice, message.pk)
     (item,) = inbox.listing(alice).items
     assert (item.read, item.archived, counts(alice)) == (True, False, (0, 0))
     assert Recipient.objects.get(user=alice).first_read_at == first_read
-    assert [act for act, _ in acts(alice)] == ["read", "unread", "archived", "unarchived"]
+    assert [act for act, _ in acted(alice)] == ["read", "unread", "archived", "unarchived"]
 
 
 def test_doing_what_is_done_already_is_no_act(people):
     message = send("x", to=EVERYONE)
-    inbox.unread(people.alice, message.pk)
-    inbox.unarchive(people.alice, message.pk)
+    acts.unread(people.alice, message.pk)
+    acts.unarchive(people.alice, message.pk)
     assert not Recipient.objects.exists()
     for _ in range(3):
-        inbox.read(people.alice, message.pk)
-        inbox.read_all(people.alice)
-        inbox.seen(people.alice)
-    assert acts(people.alice) == [("read", [message.pk]), ("seen", [])]
+        acts.read(people.alice, message.pk)
+        acts.read_all(people.alice)
+        acts.seen(people.alice)
+    assert acted(people.alice) == [("read", [message.pk]), ("seen", [])]
 
 
 def test_mark_all_as_read_is_one_act_whatever_the_number(people):
     messages = [send(str(n), to=EVERYONE if n % 2 else [people.alice]) for n in range(20)]
-    inbox.read(people.alice, messages[0].pk)
-    inbox.unread(people.alice, messages[0].pk)
-    inbox.archive(people.alice, messages[1].pk)
-    inbox.read_all(people.alice)
+    acts.read(people.alice, messages[0].pk)
+    acts.unread(people.alice, messages[0].pk)
+    acts.archive(people.alice, messages[1].pk)
+    acts.read_all(people.alice)
     assert counts(people.alice) == (0, 0)
-    assert acts(people.alice)[3:] == [("all-read", [])]
+    assert acted(people.alice)[3:] == [("all-read", [])]
     assert counts(people.bob) == (10, 10)
 
 
 def test_a_page_that_missed_more_acts_than_are_kept_is_told_so(people):
     message = send("x", to=EVERYONE)
-    for _ in range(inbox.ACTS_KEPT):
-        inbox.read(people.alice, message.pk)
-        inbox.unread(people.alice, message.pk)
+    for _ in range(acts.KEPT):
+        acts.read(people.alice, message.pk)
+        acts.unread(people.alice, message.pk)
     state = inbox.state(people.alice)
     assert state.acts_since(state.version) == []
-    assert len(state.acts_since(state.version - inbox.ACTS_KEPT)) == inbox.ACTS_KEPT
-    assert state.acts_since(state.version - inbox.ACTS_KEPT - 1) is None
+    assert len(state.acts_since(state.version - acts.KEPT)) == acts.KEPT
+    assert state.acts_since(state.version - acts.KEPT - 1) is None
     assert state.acts_since(state.version + 1) == []
 
 
 def test_withdrawn_and_expired_messages_are_in_no_list_and_no_count_and_say_so(people):
     one, two = send("1", to=EVERYONE), send("2", to=[people.alice])
-    inbox.read(people.alice, one.pk)
+    acts.read(people.alice, one.pk)
     withdraw(one)
     withdraw(two)
     assert titles(people.alice) == titles(people.alice, "archived") == []
@@ -147,7 +147,7 @@ def test_withdrawn_and_expired_messages_are_in_no_list_and_no_count_and_say_so(p
 def test_an_edited_message_keeps_its_place_and_its_counts(people):
     message = send("x", to=EVERYONE)
     send("y", to=EVERYONE)
-    inbox.read(people.alice, message.pk)
+    acts.read(people.alice, message.pk)
     update(message, title="z")
     assert titles(people.alice) == ["y", "z"]
     assert counts(people.alice) == (1, 1)
@@ -160,7 +160,7 @@ def test_everyone_is_the_accounts_that_existed_when_it_was_published(people):
     assert titles(carol) == ["after carol"]
     assert counts(carol) == (1, 1)
     assert inbox.item(carol, before.pk) is None
-    assert not inbox.read(carol, before.pk)
+    assert not acts.read(carol, before.pk)
 
 
 def test_an_account_that_is_activated_again_sees_what_was_published_meanwhile(people):
@@ -196,9 +196,7 @@ def test_a_page_takes_the_same_few_queries_whatever_there_is(
 
 def test_two_acts_of_one_user_at_once_both_count(people, in_thread):
     ids = [send(str(n), to=EVERYONE).pk for n in range(8)]
-    threads = [
-        threading.Thread(target=in_thread, args=(inbox.read, people.alice, pk)) for pk in ids
-    ]
+    threads = [threading.Thread(target=in_thread, args=(acts.read, people.alice, pk)) for pk in ids]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -209,7 +207,7 @@ def test_two_acts_of_one_user_at_once_both_count(people, in_thread):
 
 def test_acts_of_a_user_write_nothing_to_the_log(people):
     message = send("x", to=EVERYONE)
-    inbox.read(people.alice, message.pk)
-    inbox.read_all(people.bob)
-    inbox.seen(people.bob)
+    acts.read(people.alice, message.pk)
+    acts.read_all(people.bob)
+    acts.seen(people.bob)
     assert Change.objects.count() == 1

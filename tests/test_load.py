@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from notifications import EVERYONE, asend, send, withdraw
-from notifications.hub import Hub
+from notifications.running import RunningHub
 from notifications.stream import BACKLOG, CREDIT, Stream
 from tests.browser import Ended, new_session
 from tests.people import crowd
@@ -136,7 +136,7 @@ async def test_a_stream_that_was_closed_is_forgotten(inside, browser, people):
     readers = [await browser(inside, user) for user in (people.alice, people.alice, people.bob)]
     for reader in readers:
         await reader.open()
-    (hub,) = Hub.all()
+    (hub,) = RunningHub.all()
     assert {pk: len(streams) for pk, streams in hub.streams.items()} == {
         people.alice.pk: 2,
         people.bob.pk: 1,
@@ -152,7 +152,7 @@ async def test_a_stream_that_was_closed_is_forgotten(inside, browser, people):
 async def test_a_body_that_nobody_iterates_leaves_nothing_behind(async_client, people):
     await async_client.aforce_login(people.alice)
     response = await async_client.get("/messages/stream/")
-    (hub,) = Hub.all()
+    (hub,) = RunningHub.all()
     assert hub.streams == {}
     response.close()
     assert hub.streams == {}

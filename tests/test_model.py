@@ -25,7 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from notifications import EVERYONE, inbox, publish_due, send, update, views, wire, withdraw
+from notifications import EVERYONE, acts, inbox, publish_due, send, update, views, wire, withdraw
 from notifications.hub import Hub
 from notifications.models import Change, Head, Inbox, Message, Recipient
 from tests.browser import new_session
@@ -117,19 +117,19 @@ class Conversation(RuleBasedStateMachine):
     @rule(key=st.sampled_from(DEVICES), everything=st.booleans())
     def read_all(self, key: Any, everything: bool) -> None:
         device = self.devices[key]
-        inbox.read_all(device.user, None if everything else device.page.position)
+        acts.read_all(device.user, None if everything else device.page.position)
 
     @rule(key=st.sampled_from(DEVICES), everything=st.booleans())
     def look_at_the_bell(self, key: Any, everything: bool) -> None:
         device = self.devices[key]
-        inbox.seen(device.user, None if everything else device.page.position)
+        acts.seen(device.user, None if everything else device.page.position)
 
     @rule(reader=READERS)
     def act_more_often_than_is_remembered(self, reader: str) -> None:
         newest = Message.objects.live().filter(everyone=True).order_by("-position").first()
-        for _ in range(inbox.ACTS_KEPT if newest else 0):
-            inbox.read(self.person(reader), newest.pk)
-            inbox.unread(self.person(reader), newest.pk)
+        for _ in range(acts.KEPT if newest else 0):
+            acts.read(self.person(reader), newest.pk)
+            acts.unread(self.person(reader), newest.pk)
 
     # -------------------------------------------------------------------- what happens to them
 
@@ -210,7 +210,7 @@ class Conversation(RuleBasedStateMachine):
 
 def test_lists_and_counts_agree_on_every_tab_and_device(people, monkeypatch):
     monkeypatch.setattr(inbox, "PAGE", 1_000)
-    monkeypatch.setattr(inbox, "ACTS_KEPT", 4)
+    monkeypatch.setattr(acts, "KEPT", 4)
     with asyncio.Runner() as runner:
         Conversation.people = people
         Conversation.loop = runner.get_loop()

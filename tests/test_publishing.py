@@ -81,7 +81,12 @@ BAD = {
 
 
 @pytest.mark.parametrize(
-    ("field", "given"), [(f, g) for f, several in BAD.items() for g in several], ids=ascii
+    ("field", "given"),
+    [
+        pytest.param(field, given, id=f"{field}-{number}")
+        for field, several in BAD.items()
+        for number, given in enumerate(several)
+    ],
 )
 def test_bad_input_is_refused_by_field_before_anything_is_written(people, field, given):
     with pytest.raises(ValidationError) as refused:

@@ -16,7 +16,17 @@ from django.db.models import ProtectedError
 from django.test import RequestFactory
 from django.utils import timezone
 
-from notifications import EVERYONE, access, inbox, log, models, publish_due, publishing, stream
+from notifications import (
+    EVERYONE,
+    access,
+    acts,
+    inbox,
+    log,
+    models,
+    publish_due,
+    publishing,
+    stream,
+)
 from notifications.cursor import Cursor
 from notifications.hub import Hub
 from notifications.models import Change, Head, Inbox, Message, Recipient
@@ -131,7 +141,7 @@ async def test_2_an_act_on_what_the_stream_has_not_delivered_yet_comes_after_it(
     await alice.take()
 
     message = await send("read elsewhere")
-    await do(inbox.read, people.alice, message.pk)
+    await do(acts.read, people.alice, message.pk)
     hub._touched_read = float("-inf")
     await hub.look()
     events = await alice.take()
@@ -168,7 +178,7 @@ async def test_3_what_arrives_while_all_is_marked_read_stays_unread(hub, people)
     shown = await send("shown")
     await send("arrived since", to=[people.alice])
     await send("arrived since, too")
-    await do(inbox.read_all, people.alice, shown.position)
+    await do(acts.read_all, people.alice, shown.position)
     state = await do(inbox.state, people.alice)
     assert state.unread == 2
     assert state.acts[-1]["upto"] == shown.position
@@ -176,10 +186,10 @@ async def test_3_what_arrives_while_all_is_marked_read_stays_unread(hub, people)
 
 async def test_3_seen_marks_what_was_shown_never_goes_back_and_never_ahead(hub, people):
     first, _ = await send("1"), await send("2")
-    await do(inbox.seen, people.alice, first.position)
+    await do(acts.seen, people.alice, first.position)
     assert (await do(inbox.state, people.alice)).unseen == 1
-    await do(inbox.seen, people.alice, 10**9)
-    await do(inbox.seen, people.alice, first.position)
+    await do(acts.seen, people.alice, 10**9)
+    await do(acts.seen, people.alice, first.position)
     await send("3")
     assert (await do(inbox.state, people.alice)).unseen == 1
 
@@ -195,7 +205,7 @@ async def test_5_an_act_that_commits_late_is_found_by_the_sweep(hub, people):
     await alice.take()
     await hub.look()
     message = await send("x")
-    await do(inbox.read, people.alice, message.pk)
+    await do(acts.read, people.alice, message.pk)
     long_ago = timezone.now() - timedelta(hours=1)  # its transaction began then
     await do(Inbox.objects.update, touched_at=long_ago)
     await hub.look()
@@ -213,7 +223,7 @@ async def test_5_reads_of_the_touched_overlap(hub, people):
     await alice.take()
     await hub.look()
     message = await send("x")
-    await do(inbox.read, people.alice, message.pk)
+    await do(acts.read, people.alice, message.pk)
     just_before = timezone.now() - timedelta(seconds=1)
     await do(Inbox.objects.update, touched_at=just_before)
     hub._touched_read = hub.time() - 0.5
@@ -517,7 +527,7 @@ async def test_11_a_page_and_its_state_are_of_one_moment(hub, people, monkeypatc
         if left[0] and not connection.in_atomic_block:  # the last try holds them off
             left[0] -= 1
             publishing.send("between", to=EVERYONE)
-            inbox.seen(people.alice)
+            acts.seen(people.alice)
         return items
 
     monkeypatch.setattr(inbox, "_page", page_then_change)
@@ -546,7 +556,7 @@ async def test_12_state_is_written_under_the_lock_of_the_users_inbox(hub, people
 
     def read():
         with connection.execute_wrapper(record):
-            inbox.read(people.alice, message.pk)
+            acts.read(people.alice, message.pk)
 
     await do(read)
     begun = next(i for i, sql in enumerate(statements) if sql.startswith("BEGIN"))

@@ -254,7 +254,7 @@ async def test_a_ping_carries_the_position_so_that_a_quiet_readers_cursor_does_n
     inside, browser, people, monkeypatch
 ):
     monkeypatch.setattr("notifications.stream.PING_AFTER", 0.02)
-    monkeypatch.setattr("notifications.hub.TICK", 0.02)
+    monkeypatch.setattr("notifications.running.TICK", 0.02)
     bob = await browser(inside, people.bob)
     await bob.open()
     for title in ("one", "two", "three"):
@@ -274,7 +274,7 @@ async def test_a_ping_carries_the_position_so_that_a_quiet_readers_cursor_does_n
 
 async def test_a_stream_dies_of_age_and_its_reader_goes_on(inside, browser, people, monkeypatch):
     monkeypatch.setattr("notifications.stream.LIFETIME", 0.1)
-    monkeypatch.setattr("notifications.hub.TICK", 0.02)
+    monkeypatch.setattr("notifications.running.TICK", 0.02)
     alice = await browser(inside, people.alice)
     await alice.open()
     assert await alice.bye() == "lifetime"

@@ -4,7 +4,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
 from notifications import names
-from notifications.inbox import end_streams
+from notifications.acts import end_streams
 from notifications.management.base import PlainCommand
 
 
