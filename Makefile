@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 export DEBUG ?= 1
 
-.PHONY: run test lint format messages clean
+.PHONY: run test lint bench format messages clean
 
 run: .venv/.installed
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null \
@@ -26,6 +26,9 @@ lint: .venv/.installed-test
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/python manage.py makemigrations --check
+
+bench: .venv/.installed-test
+	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 format: .venv/.installed-test
 	@$(BIN)/ruff check --fix-only --quiet

@@ -69,20 +69,22 @@ async def idling(server: Server, sessions: list[str], seconds: float) -> Figures
 
 async def delay(server: Server, sessions: list[str], sends: int, interval: float) -> Figures:
     """From the commit in another process to the event at each of the readers."""
+    name = f"benchmark-{time.time_ns()}"  # not to take what an earlier round sent for this one's
     arrivals: dict[int, list[float]] = {number: [] for number in range(sends)}
 
     def on_event(event: bytes) -> None:
-        _, found, after = event.partition(b'"benchmark-')
+        _, found, after = event.partition(f'"{name}-'.encode())
         if found:
             arrivals[int(after.partition(b'"')[0])].append(time.time())
 
     async with await crowd(server, sessions, on_event):
         sender = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.sender", str(sends), str(interval)),
+            *(sys.executable, "-m", "benchmarks.sender", name, str(sends), str(interval)),
             cwd=place.ROOT,
             stdout=asyncio.subprocess.PIPE,
         )
         lines = (await sender.communicate())[0].decode().splitlines()
+        assert len(lines) == sends, "the sender failed"
         await until(lambda: all(len(times) == len(sessions) for times in arrivals.values()))
     committed = {int(number): float(at) for number, at in map(str.split, lines)}
     delays = [(at - committed[number]) * 1000 for number in arrivals for at in arrivals[number]]

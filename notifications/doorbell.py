@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 POLLING_PATIENCE = 0.25  # s between looks at a database server: four small queries a second
-SQLITE_PATIENCE = 0.02  # s between glances at a SQLite file: 4 us each, so 0.02 % of a core
+SQLITE_PATIENCE = 0.04  # s between glances at a SQLite file: waking up costs more than glancing
 
 
 class Doorbell(Protocol):

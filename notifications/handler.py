@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import cycle
 from types import FrameType
 from typing import Any
@@ -23,7 +24,7 @@ from .running import RunningHub
 
 logger = logging.getLogger(__name__)
 
-THREADS = 4  # for all open streams together; more would only wait for each other at the GIL
+THREADS = 2  # for all open streams together; more only wait for each other at the GIL
 DRAIN_STREAMS = 1.5  # s for streams to take their `bye`
 DRAIN_REQUESTS = 1.0  # s more for ordinary requests to be answered
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -52,11 +53,15 @@ class Handler(ASGIHandler):
 
 
 def _stays_open(scope: Any) -> bool:
+    return scope["path"].endswith(_open_paths())
+
+
+@cache
+def _open_paths() -> tuple[str, ...]:
     try:
-        ours = (reverse("notifications:stream"), reverse("notifications:changes"))
+        return reverse("notifications:stream"), reverse("notifications:changes")
     except NoReverseMatch:
-        return False
-    return scope["path"].endswith(ours)
+        return ()
 
 
 class Drain:
@@ -104,7 +109,7 @@ class Drain:
 
     async def _run(self, number: int) -> None:
         hubs = RunningHub.all()
-        logger.info("Draining %d streams", sum(1 for hub in hubs for _ in hub.everyone()))
+        logger.info("Draining %d streams", sum(len(hub.everyone()) for hub in hubs))
         await asyncio.gather(*(hub.drain(DRAIN_STREAMS) for hub in hubs))
         try:
             async with asyncio.timeout(DRAIN_REQUESTS):

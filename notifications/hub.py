@@ -10,7 +10,7 @@ import asyncio
 import logging
 import resource
 from collections import deque
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -44,6 +44,7 @@ class Hub:
     def __init__(self) -> None:
         self.cursor = Cursor("", 0)  # all up to here has been handed out; "": not yet known
         self.streams: dict[Any, dict[Stream, None]] = {}  # a user's streams, the oldest first
+        self.is_current = False  # whether the last look came to the end of the log
         self.draining = False
         self.capacity = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES
         self._past = Past()
@@ -73,9 +74,9 @@ class Hub:
 
     # ------------------------------------------------------------------------------ streams
 
-    def everyone(self) -> "Iterator[Stream]":
+    def everyone(self) -> "list[Stream]":
         """All open streams."""
-        return (stream for mine in list(self.streams.values()) for stream in list(mine))
+        return [stream for mine in self.streams.values() for stream in mine]
 
     @property
     def is_full(self) -> bool:
@@ -167,7 +168,8 @@ class Hub:
         elif self.streams and not self._touched_later:
             self._touched_later = self._loop.call_later(TOUCHED_PACE, self._look_at_touched)
         self._deliver(sight)
-        if self._owed or self.cursor != sight.page.head:
+        self.is_current = self.cursor == sight.page.head
+        if self._owed or not self.is_current:
             self._awake.set()
 
     def _look_at_touched(self) -> None:
@@ -243,7 +245,7 @@ class Hub:
 
     async def sweep(self) -> None:
         """Compare all who are connected with the database: what the quick ways did not show."""
-        streams = list(self.everyone())
+        streams = self.everyone()
         standings = await self._ask(access.standings, {stream.user_id for stream in streams})
         sessions = await self._ask(access.open_sessions, {stream.session_key for stream in streams})
         for stream in streams:

@@ -72,8 +72,8 @@ def head() -> Cursor:
 
 def messages(changes: Iterable[Change]) -> dict[int, Message]:
     """The messages of `changes` as they are now."""
-    found = Message.objects.filter(pk__in={change.message_id for change in changes})
-    return {message.pk: message for message in found.select_related("sender")}
+    ids = {change.message_id for change in changes}
+    return Message.objects.select_related("sender").in_bulk(ids) if ids else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,10 @@ def audiences(
     A small audience is read whole, so that those who come back later are known too.
     """
     found: dict[int, set[Any]] = {pk: set() for pk in message_ids}
+    if not found:
+        return found, True
     rows = Recipient.objects.filter(message_id__in=message_ids).values_list("message_id", "user_id")
-    pairs = list(rows[: SMALL + 1]) if message_ids else []
+    pairs = list(rows[: SMALL + 1])
     whole = len(pairs) <= SMALL
     if not whole:
         users = list(connected)

@@ -62,7 +62,10 @@ class RunningHub(Hub):
                 self._awake.clear()
                 begun = self.time()
                 if await self._try(self.look):
-                    self._started.set()
+                    # A new hub has a past to read first, maybe several looks long. A stream that
+                    # opened meanwhile would take what is old for new.
+                    if self.is_current:
+                        self._started.set()
                 else:
                     self._awake.set()
                     await asyncio.sleep(TROUBLE_PAUSE)

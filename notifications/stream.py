@@ -11,6 +11,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -216,7 +217,7 @@ class Stream:
             # With the position, so that a quiet reader's cursor does not rot behind a prune.
             here = self._hub.cursor
             cursor = here if here.position >= self.floor else self.cursor
-            self._push(Event(cursor, "ping", {}).encode())
+            self._push(_ping(cursor))
 
     def end(self, reason: Reason) -> None:
         """Say `bye` and end. What a slow reader, or one who may not read, has waiting is dropped:
@@ -268,6 +269,12 @@ class Stream:
             await self._waiter
         finally:
             self._waiter = None
+
+
+@lru_cache(maxsize=1)
+def _ping(cursor: Cursor | None) -> bytes:
+    # The same for all who are quiet at the moment.
+    return Event(cursor, "ping", {}).encode()
 
 
 def farewell(reason: Reason) -> bytes:

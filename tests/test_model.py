@@ -192,7 +192,7 @@ class Conversation(RuleBasedStateMachine):
     def every_stream_is_in_the_hub_and_nothing_else(self) -> None:
         if hasattr(self, "devices"):
             open_ones = sum(device.listener is not None for device in self.devices.values())
-            assert len(list(self.hub.everyone())) <= open_ones
+            assert len(self.hub.everyone()) <= open_ones
 
     @rule()
     def all_is_as_a_fresh_page_would_show_it(self) -> None:

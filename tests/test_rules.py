@@ -49,7 +49,7 @@ async def hub(people):
     one = Hub()
     await one.look()
     yield one
-    for each in list(one.everyone()):
+    for each in one.everyone():
         each.close()
     await one.stop()
     await do(connections.close_all)

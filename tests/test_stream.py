@@ -9,9 +9,9 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from notifications import EVERYONE, asend, log
+from notifications import EVERYONE, asend, log, publish_due
 from notifications.handler import Handler
-from notifications.models import Change
+from notifications.models import Change, Message
 from tests.browser import PATIENCE, STREAM
 from tests.inside import Inside
 
@@ -135,6 +135,21 @@ async def test_every_replay_ends_with_a_state(inside, browser, people):
         assert [event.name for event in events] == ["message", "state"]
         assert events[-1].data["unread"] == events[-1].data["unseen"] == unread
         assert str(events[-1].data["position"]) == alice.cursor.partition("-")[2]
+
+
+async def test_after_a_restart_nobody_takes_a_long_past_for_news(inside, browser, people):
+    """A new hub reads more of the log than one look holds before it serves anybody."""
+
+    def long_past() -> None:
+        now = timezone.now()
+        old = {"everyone": True, "publish_at": now, "due_at": now}
+        Message.objects.bulk_create(Message(title="old", **old) for _ in range(3 * log.PAGE))
+        publish_due()
+
+    await sync_to_async(long_past)()
+    alice = await browser(inside, people.alice)
+    assert (await alice.open()).data["position"] == 3 * log.PAGE
+    assert await alice.is_silent()
 
 
 async def test_after_a_restart_a_reader_resumes_before_anything_new_is_published(
