@@ -216,8 +216,10 @@ class Hub:
 
     def _tell(self, state: inbox.State) -> None:
         """Give the state to the streams of its user that are owed one or were told an older."""
-        self._told[state.user_id] = (state.version, state.endings)
-        for stream in list(self.streams.get(state.user_id, ())):
+        mine = list(self.streams.get(state.user_id, ()))
+        if mine:
+            self._told[state.user_id] = (state.version, state.endings)
+        for stream in mine:
             if state.endings > stream.endings:
                 stream.end("signed-out")
             elif stream.live and not stream.tell(state, self.cursor):
@@ -228,6 +230,7 @@ class Hub:
         streams end; their readers come back with their cursors, which the database judges."""
         logger.error("The log does not go on after %s; ending all streams", self.cursor)
         self.cursor, self._past = head, Past()
+        self._awake.set()
         for stream in self.everyone():
             stream.end("drain")
 
