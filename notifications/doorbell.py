@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -90,14 +90,32 @@ class SqliteDoorbell(PollingDoorbell):
 
     async def rings(self) -> AsyncGenerator[None]:
         uri = self.path.startswith("file:")
+        loop = asyncio.get_running_loop()
         with _here.hung() as bell, closing(sqlite3.connect(self.path, uri=uri)) as glance:
-            before = None
-            while True:
-                rung = await _rung(bell, self.patience)
-                (now,) = glance.execute("PRAGMA data_version").fetchone()
-                if rung or now != before:
+            before: Any = None
+            timer: asyncio.TimerHandle | None = None
+
+            def look() -> None:
+                # A timer, not a task that sleeps: most glances see nothing and should cost nothing.
+                nonlocal before, timer
+                timer = loop.call_later(self.patience, look)
+                try:
+                    now = glance.execute("PRAGMA data_version").fetchone()
+                except sqlite3.Error:
+                    now = None  # the hub's own look will say what is wrong
+                if now != before:
                     before = now
+                    bell.set()
+
+            look()
+            try:
+                while True:
+                    await bell.wait()
+                    bell.clear()
                     yield
+            finally:
+                if timer is not None:
+                    timer.cancel()
 
 
 def current() -> Doorbell:
