@@ -47,6 +47,7 @@ class MessageForm(forms.ModelForm):
                 self.instance = self.do()
 
     def do(self) -> Message:
+        """What the form is for: send or correct the message, by `publishing`, and return it."""
         raise NotImplementedError
 
     @contextmanager

@@ -77,9 +77,7 @@ def post(
             return known, False
         audience.attach(message)
         _publish_on_commit()
-    if not connection.in_atomic_block:
-        message.refresh_from_db()  # published by now, if it was for now
-    return message, True
+    return _as_it_is_now(message), True
 
 
 def update(
@@ -113,12 +111,8 @@ def update(
         current.html = render(current.body)
         if current.published_at:
             current.revised_at = now
-        current.due_at = current.next_due(now)
-        current.save()
-        _publish_on_commit()
-    if not connection.in_atomic_block:
-        current.refresh_from_db()
-    return current
+        _want(current, now)
+    return _as_it_is_now(current)
 
 
 def withdraw(message: Message) -> Message:
@@ -133,12 +127,8 @@ def withdraw(message: Message) -> Message:
             current.withdraw_at = now
             if current.published_at is None:
                 current.withdrawn_at = now
-            current.due_at = current.next_due(now)
-            current.save()
-            _publish_on_commit()
-    if not connection.in_atomic_block:
-        current.refresh_from_db()
-    return current
+            _want(current, now)
+    return _as_it_is_now(current)
 
 
 def publish_due() -> int:
@@ -207,6 +197,20 @@ def _change(message: Message, event: str, cursor: Cursor, before: str, now: date
         message=message,
         at=now,
     )
+
+
+def _want(message: Message, now: datetime) -> None:
+    """Save what is to happen to `message`, and have it said when that is committed."""
+    message.due_at = message.next_due(now)
+    message.save()
+    _publish_on_commit()
+
+
+def _as_it_is_now(message: Message) -> Message:
+    # Outside of a transaction all is committed by now, and what was due has been said.
+    if not connection.in_atomic_block:
+        message.refresh_from_db()
+    return message
 
 
 def _publish_on_commit() -> None:
