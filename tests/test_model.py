@@ -119,6 +119,13 @@ class Conversation(RuleBasedStateMachine):
         device = self.devices[key]
         acts.read_all(device.user, None if everything else device.page.position)
 
+    @rule(key=st.sampled_from(DEVICES), to_everyone=st.booleans())
+    def read_all_while_one_arrives(self, key: Any, to_everyone: bool) -> None:
+        """Marked is what the page shows, not what has just come."""
+        device = self.devices[key]
+        send("arrives", to=EVERYONE if to_everyone else [device.user])
+        acts.read_all(device.user, device.page.position)
+
     @rule(key=st.sampled_from(DEVICES), everything=st.booleans())
     def look_at_the_bell(self, key: Any, everything: bool) -> None:
         device = self.devices[key]
