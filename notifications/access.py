@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user, get_user_model
 from django.contrib.auth.signals import user_logged_out
-from django.db import connections
+from django.db import connection, connections
 from django.db.models.signals import post_delete, post_save, pre_save
 from django.http import HttpRequest
 from django.utils import timezone
@@ -36,6 +36,10 @@ class Admission:
     session_key: str
 
 
+# SQL by hand, for it is asked whenever a stream opens: see `inbox`.
+_INBOX = f"SELECT since, version, endings FROM {Inbox._meta.db_table} WHERE user_id = %s"
+
+
 def admit(request: HttpRequest) -> Admission | None:
     """The admission of who sends `request`, or None.
 
@@ -43,31 +47,44 @@ def admit(request: HttpRequest) -> Admission | None:
     between is seen here, and one after it is seen by the hub, as `endings` that went up.
     """
     try:
-        user_id = get_user_model()._meta.pk.to_python(request.session[SESSION_KEY])
-        inbox = Inbox.objects.of(user_id)
-    except (KeyError, Inbox.DoesNotExist):
+        key = get_user_model()._meta.pk
+        user_id = key.to_python(request.session[SESSION_KEY])
+    except KeyError:
         return None
-    # Loaded anew: `request.session` may have been read before.
-    again = HttpRequest()
-    again.session = type(request.session)(request.session.session_key)
-    user: Any = get_user(again)
-    if user.pk != user_id:
+    standing = _rows(_INBOX, key.get_db_prep_value(user_id, connection))
+    if not standing:
+        Inbox.objects.ensure([user_id])
+        standing = _rows(_INBOX, key.get_db_prep_value(user_id, connection))
+    user: Any = get_user(request)
+    if not standing or user.pk != user_id or not _is_open(request.session):
         return None
-    return Admission(
-        user_id,
-        inbox.since,
-        inbox.version,
-        inbox.endings,
-        getattr(user, "password", ""),
-        again.session.session_key or "",
-    )
+    since, version, endings = standing[0]
+    password = getattr(user, "password", "")
+    return Admission(user_id, since, version, endings, password, request.session.session_key or "")
+
+
+def _is_open(session: Any) -> bool:
+    """Whether the session, which may have been read a while ago, still is."""
+    if not hasattr(session, "get_model_class"):
+        return SESSION_KEY in type(session)(session.session_key)
+    quote = connection.ops.quote_name
+    table = quote(session.get_model_class()._meta.db_table)
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    sql = f"SELECT 1 FROM {table} WHERE session_key = %s AND expire_date > %s"
+    return bool(_rows(sql, session.session_key, now))
+
+
+def _rows(sql: str, *params: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return list(cursor.fetchall())
 
 
 def let_go() -> None:
     """Close this thread's database connections: an open stream holds none."""
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
-            connection.close()
+    for mine in connections.all(initialized_only=True):
+        if not mine.in_atomic_block:
+            mine.close()
 
 
 def standings(user_ids: Collection[Any]) -> dict[Any, tuple[int, int, str]]:

@@ -3,6 +3,10 @@
 Django gives each request a thread of its own on its first synchronous call (middleware is enough)
 and keeps it, and its database connection, until the response ends: a thread an open stream. Here
 the requests that stay open share a few threads, which they use for moments only.
+
+A stream goes a shorter way still: all of the middleware and the view in one hop into a thread,
+then nothing but the server's `send()`, stepped by the hub. Whatever is not plainly a stream to a
+server that is known (another response, a body that a middleware has wrapped) goes Django's way.
 """
 
 import asyncio
@@ -11,16 +15,24 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
+from io import BytesIO
 from itertools import cycle
 from types import FrameType
 from typing import Any
 
-from asgiref.sync import ThreadSensitiveContext
-from django.core.handlers.asgi import ASGIHandler
-from django.urls import NoReverseMatch, reverse
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.conf import settings
+from django.core import signals
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.base import BaseHandler
+from django.urls import NoReverseMatch, reverse, set_script_prefix
+from django.utils.module_loading import import_string
 
+from . import doorbell, streaming
 from .running import RunningHub
+from .stepping import can_step
+from .threads import keep_connections
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +47,11 @@ class Handler(ASGIHandler):
 
     def __init__(self) -> None:
         super().__init__()
+        doorbell.current()  # one that cannot be stops the start, not only the news
         # One thread each, because what runs in a ThreadSensitiveContext must stay on one thread.
         executors = [ThreadPoolExecutor(1, f"notifications-{n}") for n in range(THREADS)]
         self._executors: Iterator[ThreadPoolExecutor] = cycle(executors)
+        self._in_one_hop = InOneHop()
         self._drain = Drain()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -45,15 +59,92 @@ class Handler(ASGIHandler):
             raise ValueError(f"This application speaks HTTP only, not {scope['type']}.")
         self._drain.arm()
         with self._drain:
-            if _stays_open(scope):
+            if not scope["path"].endswith(_open_paths()):
+                await super().__call__(scope, receive, send)
+            elif self._goes_short(scope, send):
+                await self._stream(scope, receive, send)
+            else:
                 async with ThreadSensitiveContext(executor=next(self._executors)):
                     await self.handle(scope, receive, send)
-            else:
-                await super().__call__(scope, receive, send)
+
+    def _goes_short(self, scope: Any, send: Any) -> bool:
+        is_stream = scope["method"] == "GET" and scope["path"].endswith(_open_paths()[0])
+        return is_stream and self._in_one_hop.is_possible and can_step(send)
+
+    async def _stream(self, scope: Any, receive: Any, send: Any) -> None:
+        hub = RunningHub.of_this_loop()
+        await hub.has_started(streaming.HUB_PATIENCE)
+        response = await hub.readers.ask(self._respond, scope, hub)
+        if isinstance(response, streaming.StreamResponse) and response.is_untouched:
+            await send(_start(response))
+            stream = response.stream
+            del response  # and with it the request: they need not live as long as the stream
+            await stream.drive(receive, send)
+        else:
+            async with ThreadSensitiveContext(executor=next(self._executors)):
+                await self._send_or_leave(response, receive, send)
+
+    def _respond(self, scope: Any, hub: RunningHub) -> Any:
+        """Django's part, from the first signal to the last, as if in a synchronous server."""
+        set_script_prefix(get_script_prefix(scope))
+        signals.request_started.send(sender=type(self), scope=scope)
+        request: Any
+        response: Any
+        request, response = self.create_request(scope, BytesIO())
+        if request is not None:
+            request.hub = hub
+            response = self._in_one_hop.get_response(request)
+        response._handler_class = type(self)
+        keep_connections()
+        if isinstance(response, streaming.StreamResponse) and response.is_untouched:
+            # Nothing that Django frees at the end of a request is held by an open stream.
+            response.close()
+        return response
+
+    async def _send_or_leave(self, response: Any, receive: Any, send: Any) -> None:
+        """Send it, but no longer than the client is there."""
+        sending = asyncio.create_task(self.send_response(response, send))
+        leaving = asyncio.create_task(_disconnect(receive))
+        try:
+            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            for task in (sending, leaving):
+                task.cancel()
+            await asyncio.wait((sending, leaving))
+            await sync_to_async(response.close)()
 
 
-def _stays_open(scope: Any) -> bool:
-    return scope["path"].endswith(_open_paths())
+class InOneHop(BaseHandler):
+    """The middleware in its synchronous form. Each call into a thread costs more than most of what
+    is done there, and Django's asynchronous chain makes two for most of the middleware."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # What is asynchronous only would run in an event loop of its own, made for each request.
+        middleware = map(import_string, settings.MIDDLEWARE)
+        self.is_possible = all(getattr(each, "sync_capable", True) for each in middleware)
+        if self.is_possible:
+            self.load_middleware()
+
+    def resolve_request(self, request: Any) -> Any:
+        view, args, kwargs = super().resolve_request(request)
+        if view is streaming.stream:  # and nothing that a project has put around it
+            view = partial(streaming.answer, hub=request.hub)
+        return view, args, kwargs
+
+
+def _start(response: Any) -> dict[str, Any]:
+    headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
+    for cookie in response.cookies.values():
+        headers.append((b"Set-Cookie", cookie.output(header="").strip().encode("ascii")))
+    return {"type": "http.response.start", "status": response.status_code, "headers": headers}
+
+
+async def _disconnect(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 @cache

@@ -10,12 +10,9 @@ import asyncio
 import logging
 import resource
 from collections import deque
-from collections.abc import Callable, Set
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from django.db import connections
+from collections.abc import Iterator, Set
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import access, inbox, log
 from .cursor import Cursor
@@ -23,18 +20,19 @@ from .look import Sight, look, origin
 from .models import Change
 from .past import Entry, Past
 from .publishing import publish_due
+from .threads import Threads
 
 if TYPE_CHECKING:
     from .stream import Stream
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 STREAMS_PER_USER = 12  # two browsers full of tabs; over it the oldest has to go
 SPARE_FILES = 64  # of those the process may open, for the database, the log and ordinary requests
 TOUCHED_PACE = 0.5  # s between reads of the recently touched inboxes
 TOUCHED_AT_MOST = 60.0  # s back, after a pause; what is older, the sweep finds
 OVERLAP = 2.0  # s by which those reads overlap: an act may commit after later ones
+READERS = 4  # threads that open streams and read what they missed, on a connection each
 OWED_AT_ONCE = 2_000  # users whose states one look reads; others wait for the next
 
 
@@ -46,6 +44,8 @@ class Hub:
         self.streams: dict[Any, dict[Stream, None]] = {}  # a user's streams, the oldest first
         self.is_current = False  # whether the last look came to the end of the log
         self.draining = False
+        self.readers = Threads(READERS, "notifications-reader")
+        self._count = 0  # of open streams
         self.capacity = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES
         self._past = Past()
         self._told: dict[Any, tuple[int, int]] = {}  # per user (version, endings) as of last state
@@ -57,20 +57,17 @@ class Hub:
         self._awake = asyncio.Event()  # set when it is worth looking
         self._empty = asyncio.Event()
         self._empty.set()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="notifications-hub")
+        self._thread = Threads(1, "notifications-hub")  # so that looks wait for nobody
+        self._unsent: dict[Stream, None] | None = None  # who has got something, during a look
 
     def time(self) -> float:
         """The loop's clock, in seconds."""
         return self._loop.time()
 
-    async def _ask(self, work: Callable[..., T], *args: Any) -> T:
-        """Do `work` in the hub's own thread, on the hub's own database connection."""
-        return await self._loop.run_in_executor(self._thread, _or_disconnect, work, *args)
-
     async def stop(self) -> None:
-        """End the hub with its thread. Its streams are told nothing."""
-        await self._ask(connections.close_all)
-        self._thread.shutdown()
+        """End the hub with its threads. Its streams are told nothing."""
+        await self._thread.close()
+        await self.readers.close()
 
     # ------------------------------------------------------------------------------ streams
 
@@ -79,14 +76,18 @@ class Hub:
         return [stream for mine in self.streams.values() for stream in mine]
 
     @property
-    def is_full(self) -> bool:
-        """Whether one more connection might leave no file for anything else."""
-        return sum(map(len, self.streams.values())) >= self.capacity
+    def refuses(self) -> Literal["drain", "too-many"] | None:
+        """Why no more streams may be opened at the moment, if so."""
+        if self.draining or not self.cursor.word:
+            return "drain"
+        # One connection more might leave no file for anything else.
+        return "too-many" if self._count >= self.capacity else None
 
     def join(self, stream: "Stream") -> None:
         """From here on the ends of this user's streams reach it; changes once it is live."""
         mine = self.streams.setdefault(stream.user_id, {})
         mine[stream] = None
+        self._count += 1
         self._empty.clear()
         if self.draining:
             stream.end("drain")
@@ -104,7 +105,10 @@ class Hub:
 
     def _leave(self, stream: "Stream") -> None:
         mine = self.streams.get(stream.user_id, {})
-        mine.pop(stream, None)
+        if stream not in mine:
+            return
+        del mine[stream]
+        self._count -= 1
         if not mine:
             for of_users in (self.streams, self._told, self._owed):
                 of_users.pop(stream.user_id, None)
@@ -149,7 +153,7 @@ class Hub:
     async def look(self) -> None:
         """Read what is new and deliver it. One at a time."""
         if not self.cursor.word:
-            self.cursor = await self._ask(origin)
+            self.cursor = await self._thread.ask(origin)
         begun = self.time()
         touched = bool(self.streams) and begun - self._touched_read >= TOUCHED_PACE
         owed = dict.fromkeys(list(self._owed)[:OWED_AT_ONCE])
@@ -178,11 +182,12 @@ class Hub:
 
     async def _see(self, owed: Set[Any], window: float | None) -> Sight:
         connected = set(self.streams)
-        sight = await self._ask(look, self.cursor.position, connected, owed, self._told, window)
+        ask = self._thread.ask
+        sight = await ask(look, self.cursor.position, connected, owed, self._told, window)
         # Who has gone live meanwhile was not asked for: a large audience must be asked again.
         while not sight.whole and (new := self.streams.keys() - connected):
             connected |= new
-            more, _ = await self._ask(log.audiences, sight.audiences.keys(), new)
+            more, _ = await ask(log.audiences, sight.audiences.keys(), new)
             for message_id, users in more.items():
                 sight.audiences[message_id] |= users
         return sight
@@ -190,14 +195,35 @@ class Hub:
     def _deliver(self, sight: Sight) -> None:
         """Changes up to the first states' position, these states, changes up to the next, ..."""
         changes = deque(sight.page.changes)
-        for states in sight.states:
-            position = next(iter(states.values())).cursor.position if states else 0
-            while changes and changes[0].position <= position:
-                self._hand_out(changes.popleft(), sight)
-            for state in states.values():
-                self._tell(state)
-        for change in changes:
-            self._hand_out(change, sight)
+        with self._together():
+            for states in sight.states:
+                position = next(iter(states.values())).cursor.position if states else 0
+                while changes and changes[0].position <= position:
+                    self._hand_out(changes.popleft(), sight)
+                for state in states.values():
+                    self._tell(state)
+            for change in changes:
+                self._hand_out(change, sight)
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """What streams get in this block they send in one piece, and those who got the same send
+        the same bytes. Looks are a while apart under load: that joins what comes meanwhile."""
+        self._unsent = {}
+        try:
+            yield
+        finally:
+            unsent, self._unsent = self._unsent, None
+            joined: dict[tuple[bytes, ...], bytes] = {}
+            for stream in unsent:
+                stream.send_on(joined)
+
+    def has_something(self, stream: "Stream") -> None:
+        """Called by a stream with a backlog: to send it now, or with the rest of this look."""
+        if self._unsent is None:
+            stream.send_on({})
+        else:
+            self._unsent[stream] = None
 
     def _hand_out(self, change: Change, sight: Sight) -> None:
         message = sight.messages[change.message_id]
@@ -238,7 +264,8 @@ class Hub:
 
     async def publish_due(self) -> None:
         """Say in the log what has become due."""
-        await self._ask(publish_due)
+        # Not in the hub's own thread: it may have to wait for a lock, and looks must not.
+        await self.readers.ask(publish_due)
 
     def pulse(self) -> None:
         """End what is too old or stuck, ping what is quiet."""
@@ -249,8 +276,10 @@ class Hub:
     async def sweep(self) -> None:
         """Compare all who are connected with the database: what the quick ways did not show."""
         streams = self.everyone()
-        standings = await self._ask(access.standings, {stream.user_id for stream in streams})
-        sessions = await self._ask(access.open_sessions, {stream.session_key for stream in streams})
+        standings = await self._thread.ask(access.standings, {stream.user_id for stream in streams})
+        sessions = await self._thread.ask(
+            access.open_sessions, {stream.session_key for stream in streams}
+        )
         for stream in streams:
             version, endings, password = standings.get(stream.user_id, (0, -1, None))
             same = (endings, password) == (stream.endings, stream.password)
@@ -259,15 +288,6 @@ class Hub:
             elif version > stream.told:
                 self._owe(stream.user_id)
         self.swept = self.time()
-
-
-def _or_disconnect(work: Callable[..., T], *args: Any) -> T:
-    """`work(*args)`; after an error without the connections that it may have left broken."""
-    try:
-        return work(*args)
-    except Exception:
-        connections.close_all()
-        raise
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

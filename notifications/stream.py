@@ -3,27 +3,27 @@
 It resumes where its reader left off: from the hub's memory or, further back, from the log; then
 it goes live. A class with a synchronous `close()`, not an async generator: a generator that is
 suspended at `yield` when its client goes is not closed until some garbage collection.
+
+Its bytes go out in one of two ways. Any ASGI handler iterates it, which wakes a task for each
+chunk. The project's own calls `drive`: once live, the hub steps the server's `send()` itself.
 """
 
 import asyncio
 import logging
 import random
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Literal, TypeVar
-
-from asgiref.sync import sync_to_async
+from typing import Any, Literal
 
 from . import access, log
 from .cursor import Cursor
 from .hub import Hub
 from .inbox import State
+from .stepping import Message, Send, begin
 from .wire import Event, retry
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 PING_AFTER = 15.0  # s of silence: less than the idle timeouts of common proxies (30, 60 s)
 LIFETIME = 3600.0  # s: after that the reader comes back and proves who it is
@@ -36,6 +36,8 @@ GRACE = 5.0  # s for a reader to take the `bye` before the connection is cut
 RETRY = (1_000, 3_000)  # ms until a browser comes back, at random: not all at once
 RETRY_TOO_MANY = (60_000, 120_000)  # ms for one that another stream pushed out: or they fight
 
+LAST: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+
 Reason = Literal["lifetime", "drain", "signed-out", "too-many", "slow"]
 
 
@@ -44,9 +46,9 @@ class Stream:
     and no exception but CancelledError leaves it: daphne would never recover from one."""
 
     __slots__ = (
-        "__weakref__", "_backlog", "_bytes", "_deadline", "_hub", "_last", "_resume", "_sent",
-        "_task", "_waiter", "cursor", "endings", "floor", "live", "owed", "password", "reason",
-        "session_key", "since", "told", "user_id",
+        "__weakref__", "_backlog", "_bytes", "_deadline", "_hub", "_last", "_rest", "_resume",
+        "_send", "_sent", "_task", "_waiter", "cursor", "endings", "floor", "live", "owed",
+        "password", "reason", "session_key", "since", "told", "user_id",
     )  # fmt: skip
 
     def __init__(self, hub: Hub, admission: access.Admission, resume: str | None) -> None:
@@ -60,10 +62,12 @@ class Stream:
         self.live = self.owed = False
         self.reason: Reason | None = None
         self._hub, self._resume = hub, resume
-        self._backlog: deque[bytes] = deque()
+        self._backlog: list[bytes] = []
         self._bytes = self._sent = 0
-        self._waiter: asyncio.Future[None] | None = None
-        self._task: asyncio.Task[Any] | None = None
+        self._waiter: asyncio.Future[None] | None = None  # iterated: somebody waits for a chunk
+        self._send: Send | None = None  # driven: this takes what there is
+        self._rest: asyncio.Task[None] | None = None  # driven: waits for a slow reader
+        self._task: asyncio.Task[Any] | None = None  # in which the request is served
         self._last = self._deadline = 0.0
 
     # ------------------------------------------------------------------------------ the body
@@ -83,11 +87,14 @@ class Stream:
         if not chunk:
             self.close()
             raise StopAsyncIteration
+        self._count(chunk)
+        return chunk
+
+    def _count(self, chunk: bytes) -> None:
         self._last = self._hub.time()
         self._sent += len(chunk)
         if self._sent >= CREDIT:
             self.end("lifetime")
-        return chunk
 
     async def _next(self) -> bytes:
         if self.cursor is None:
@@ -115,7 +122,9 @@ class Stream:
         return hello + self._ready(self.cursor).encode()
 
     async def _is_of_this_log(self, cursor: Cursor) -> bool:
-        return self._hub.missed(cursor) is not None or await _ask(log.holds, cursor)
+        if self._hub.missed(cursor) is not None:
+            return True
+        return await self._hub.readers.ask(log.holds, cursor)
 
     async def _catch_up(self) -> bytes:
         """The next part of what was missed. Live, and maybe empty, when there is no more.
@@ -130,7 +139,8 @@ class Stream:
             self._go_live()
             return b""
         if entries is None or not all(entry.whole for entry in entries):
-            found = await _ask(log.replay, self.user_id, self.since, self.cursor)
+            replay = self._hub.readers.ask
+            found = await replay(log.replay, self.user_id, self.since, self.cursor)
             if found is None:
                 return self._reset()
             if found.cursor == self.cursor:  # the log was changed under the hub: let it notice
@@ -168,6 +178,78 @@ class Stream:
         self.floor = self.cursor.position
         self._hub.go_live(self)
 
+    # ---------------------------------------------------------------------- sent by the hub
+
+    async def drive(self, receive: Callable[[], Awaitable[Message]], send: Send) -> None:
+        """Send all of it, until the reader or the server ends it. The response has been started.
+
+        send: one that `can_step`.
+        """
+        try:
+            await send(_body(await self._open()))
+            while not (self.live or self.reason):
+                if part := await self._catch_up():
+                    await send(_body(part))
+                    self._count(part)
+            self._send = send
+            if self._backlog:
+                self._hub.has_something(self)
+            # The end that `send_on` sends, too, makes the server say that this is over.
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        except asyncio.CancelledError:
+            if self.reason is None:
+                raise
+            # Else it was `cut`.
+        except Exception:
+            logger.exception("A stream of user %s failed; its reader will resume", self.user_id)
+            await send(LAST)
+        finally:
+            self.close()
+
+    def send_on(self, joined: dict[tuple[bytes, ...], bytes]) -> None:
+        """Send what waits, or wake who iterates. `joined`: pieces made for others, to be shared."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        if self._send is None or self._rest is not None or not self._backlog:
+            return
+        parts = tuple(self._backlog)
+        chunk = joined.get(parts) or joined.setdefault(parts, b"".join(parts))
+        self._backlog.clear()
+        self._bytes = 0
+        self._step(self._send, _body(chunk))
+        self._count(chunk)
+        if self.reason and self._rest is None and not self._backlog and self._send is not None:
+            send, self._send = self._send, None
+            self._step(send, LAST)
+
+    def _step(self, send: Send, message: Message) -> None:
+        try:
+            rest = begin(send(message))
+        except Exception:
+            logger.exception("Sending to user %s failed; the reader will resume", self.user_id)
+            self.cut()
+        else:
+            if rest is not None:
+                self._rest = asyncio.create_task(self._send_rest(rest, send))
+
+    async def _send_rest(self, rest: Awaitable[None], send: Send) -> None:
+        """Wait for a reader that is slower than the news."""
+        try:
+            await rest
+            while self._backlog:
+                chunk = self._take()
+                await send(_body(chunk))
+                self._count(chunk)
+            if self.reason and self._send is not None:
+                self._send = None
+                await send(LAST)
+        except Exception:
+            logger.exception("Sending to user %s failed; the reader will resume", self.user_id)
+            self.cut()
+        finally:
+            self._rest = None
+
     # --------------------------------------------------------------------------- a long poll
 
     def watch(self) -> None:
@@ -188,7 +270,7 @@ class Stream:
     @property
     def is_idle(self) -> bool:
         """Live, and its reader has taken all there was."""
-        return self.live and not self._backlog
+        return self.live and not self._backlog and self._rest is None
 
     def receive(self, position: int, data: bytes) -> None:
         """Take a change, unless this reader has had it already."""
@@ -226,15 +308,17 @@ class Stream:
             return
         if reason in ("slow", "signed-out"):
             self._take()
-        self._push(farewell(reason))
         self.reason, self.live = reason, False
         self._deadline = self._hub.time() + GRACE
+        self._add(farewell(reason))
 
     def cut(self) -> None:
         """Break the connection of a reader that does not take its `bye`."""
         self.close()
-        if self._task is not None:
-            self._task.cancel()
+        self.reason = self.reason or "slow"  # in the end that is why
+        for task in (self._rest, self._task):
+            if task is not None:
+                task.cancel()
 
     def close(self) -> None:
         """Leave the hub. From any thread, any number of times."""
@@ -250,12 +334,15 @@ class Stream:
     def _push(self, data: bytes) -> None:
         if self.reason:
             return
+        if self._bytes + len(data) > BACKLOG:
+            self.end("slow")
+        else:
+            self._add(data)
+
+    def _add(self, data: bytes) -> None:
         self._backlog.append(data)
         self._bytes += len(data)
-        if self._bytes > BACKLOG:
-            self.end("slow")
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._hub.has_something(self)
 
     def _take(self) -> bytes:
         data = b"".join(self._backlog)
@@ -271,6 +358,10 @@ class Stream:
             self._waiter = None
 
 
+def _body(data: bytes) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": True}
+
+
 @lru_cache(maxsize=1)
 def _ping(cursor: Cursor | None) -> bytes:
     # The same for all who are quiet at the moment.
@@ -281,13 +372,3 @@ def farewell(reason: Reason) -> bytes:
     """`bye`, and after how long the browser is to come back."""
     bounds = RETRY_TOO_MANY if reason == "too-many" else RETRY
     return retry(random.randint(*bounds)) + Event(None, "bye", {"reason": reason}).encode()
-
-
-async def _ask(work: Callable[..., T], *args: Any) -> T:
-    def run() -> T:
-        try:
-            return work(*args)
-        finally:
-            access.let_go()
-
-    return await sync_to_async(run)()

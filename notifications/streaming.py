@@ -1,10 +1,12 @@
 """The two views that stay open: the stream, and the long poll for who cannot read one."""
 
-import asyncio
+import logging
+from collections.abc import Callable
 from math import isnan
-from typing import Any
+from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
+from django.db import Error, connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
@@ -15,6 +17,9 @@ from .answers import error, json, signed_out
 from .cursor import Cursor
 from .running import RunningHub
 from .stream import Stream, farewell
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 HUB_PATIENCE = 5.0  # s for a new hub to read the log for the first time
 LONGEST_WAIT = 25.0  # s of a long poll: proxies give up at 30
@@ -36,20 +41,40 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     """
     if not hasattr(request, "scope"):
         return error(501, _("Streams need an ASGI server: see the README."))
-    admission = await sync_to_async(_admit)(request)
+    hub = RunningHub.of_this_loop()
+    await hub.has_started(HUB_PATIENCE)
+    return await sync_to_async(_letting_go)(answer, request, hub)
+
+
+def answer(request: HttpRequest, hub: RunningHub) -> HttpResponseBase:
+    """What `stream` answers; synchronous, for one hop into a thread."""
+    if reason := hub.refuses:
+        return _events(HttpResponse(farewell(reason)))
+    try:
+        admission = _admitted(request)
+    except Error as error:
+        # One line: a thousand readers may come while it is away.
+        logger.warning("The database does not answer; a reader is told to come back: %s", error)
+        return _events(HttpResponse(farewell("drain")))
     if admission is None:
         return signed_out()
     if request.method == "HEAD":
         return _events(HttpResponse())
-    try:
-        async with asyncio.timeout(HUB_PATIENCE):
-            hub = await RunningHub.here()
-    except TimeoutError:
-        return _events(HttpResponse(farewell("drain")))
-    if hub.draining or hub.is_full:
-        return _events(HttpResponse(farewell("drain" if hub.draining else "too-many")))
     resume = request.headers.get("Last-Event-ID") or request.GET.get("after")
-    return _events(StreamingHttpResponse(Stream(hub, admission, resume)))
+    return _events(StreamResponse(Stream(hub, admission, resume)))
+
+
+class StreamResponse(StreamingHttpResponse):
+    """The response whose body is `stream`."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(stream)
+        self.stream = stream
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether no middleware has put another body around the stream."""
+        return getattr(self, "_iterator", None) is self.stream
 
 
 @require_safe
@@ -68,7 +93,7 @@ async def changes(request: HttpRequest) -> HttpResponse:
             raise ValueError
     except ValueError:
         return error(400, _("Use a number of seconds."), field="wait")
-    admission = await sync_to_async(_admit)(request)
+    admission = await sync_to_async(_letting_go)(access.admit, request)
     if admission is None:
         return signed_out()
     after = request.GET.get("after")
@@ -76,7 +101,9 @@ async def changes(request: HttpRequest) -> HttpResponse:
     answer = await read(admission, after, version)
     if wait and hasattr(request, "scope") and not _is_news(answer, version):
         # Registered first, read again then: nothing can slip in between.
-        watch = Stream(await RunningHub.here(), admission, None)
+        hub = RunningHub.of_this_loop()
+        await hub.has_started(HUB_PATIENCE)
+        watch = Stream(hub, admission, None)
         watch.watch()
         try:
             answer = await read(admission, after, version)
@@ -90,11 +117,21 @@ async def changes(request: HttpRequest) -> HttpResponse:
     return json(answer)
 
 
-def _admit(request: HttpRequest) -> access.Admission | None:
+def _letting_go(work: Callable[..., T], *args: Any) -> T:
+    """For the threads of other handlers than ours, which live as long as the stream."""
     try:
-        return access.admit(request)
+        return work(*args)
     finally:
         access.let_go()
+
+
+def _admitted(request: HttpRequest) -> access.Admission | None:
+    try:
+        return access.admit(request)
+    except Error:
+        # The connection may be one that was kept while the database went away and came back.
+        connections.close_all()
+        return access.admit(request)
 
 
 def _events(response: Any) -> Any:

@@ -56,6 +56,12 @@ def complaint(**environment: str) -> str:
     return process.stderr.partition("ImproperlyConfigured: ")[2]
 
 
+def test_a_doorbell_that_cannot_be_stops_the_server_at_its_start():
+    process = run("-c", "import config.asgi", DEBUG="1", NOTIFICATIONS_DOORBELL="pigeon://loft")
+    assert process.returncode != 0
+    assert "NOTIFICATIONS_DOORBELL='pigeon://loft' is not known" in process.stderr
+
+
 def test_production_settings_leave_nothing_to_warn_of():
     process = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
     assert process.returncode == 0, process.stderr
@@ -96,6 +102,8 @@ def test_a_missing_secret_key_says_how_to_make_one():
         ("DATABASE_URL", "db.sqlite3", "unknown"),
         ("DATABASE_URL", "postgres://alice:hush@[host/db", "not a valid url"),
         ("DATABASE_URL", "sqlite://", "Name a file"),
+        ("GC_THRESHOLDS", "often", "write GC_THRESHOLDS=10000,20,50"),
+        ("GC_THRESHOLDS", "700,10", "is not 3 whole numbers"),
     ],
 )
 def test_a_bad_value_is_named_with_what_to_write_instead(name, value, advice):
@@ -129,3 +137,16 @@ def test_no_connection_is_kept_and_sqlite_takes_turns():
     assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
     assert database["OPTIONS"]["timeout"] == 5  # what the URL says wins
     assert database["TEST"]["NAME"] == "x.sqlite3.test"
+
+
+@pytest.mark.parametrize(
+    ("url", "read_committed"), [("postgres://a@b/c", 2), ("mysql://a@b/c", "read committed")]
+)
+def test_a_database_server_is_asked_for_what_was_committed_and_given_up_in_time(
+    url, read_committed
+):
+    found = settings_with("DATABASES", **PRODUCTION, DATABASE_URL=f"{url}?connect_timeout=3")
+    database = found["DATABASES"]["default"]
+    assert database["CONN_MAX_AGE"] == 0
+    assert database["OPTIONS"]["isolation_level"] == read_committed
+    assert database["OPTIONS"]["connect_timeout"] == 3  # what the URL says wins
