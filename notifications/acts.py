@@ -19,9 +19,9 @@ from django.utils import timezone
 from .models import Head, Inbox, Message, Recipient
 
 KEPT = 20  # acts remembered; a page that missed more fetches its list anew
-BATCH = 500  # rows written by one statement
 
-_EVERYONE = Recipient.Via.EVERYONE
+_EVERYONE = Recipient.Via.EVERYONE.value
+_USER = Inbox._meta.get_field("user").target_field
 
 # Sent after the commit of anything that concerns one user's inbox, with `user_id`: for the hub of
 # the same process, which so learns of it at once.
@@ -58,15 +58,11 @@ def read_all(user: Any, upto: int | None = None) -> None:
         done = Recipient.objects.filter(message_id=OuterRef("pk"), user_id=user.pk)
         missing = addressed.filter(everyone=True).live().exclude(Exists(done))
         now = timezone.now()
-        made = Recipient.objects.bulk_create(
-            [
-                Recipient(
-                    message_id=pk, user_id=user.pk, via=_EVERYONE, read_at=now, first_read_at=now
-                )
-                for pk in missing.values_list("pk", flat=True)
-            ],
-            batch_size=BATCH,
-            ignore_conflicts=True,
+        time = Value(now, DateTimeField())
+        time = Value(now, DateTimeField())
+        made = Recipient.objects.write(
+            missing.values_list("pk", Value(user.pk, _USER), Value(_EVERYONE), time, time),
+            ["message", "user", "via", "read_at", "first_read_at"],
         )
         mine = Recipient.objects.filter(user_id=user.pk, read_at=None)
         changed = mine.filter(message__position__lte=upto).update(**_read_at(now))

@@ -1,130 +1,84 @@
 """Tells every server process that there is something to read. It carries nothing.
 
-`ring()` may be called from any thread; `rings()` is an async generator that yields whenever it is
-worth looking, and whose connection, if it has one, lives exactly as long as the loop over it.
-Rings within a process are immediate; between processes they take what the doorbell takes. A ring
-that is lost costs latency: the hub looks by itself now and then.
+Which doorbell there is, the settings say; what each of them does is in a module of its own. All
+policy (how often to look anyway, what to do when nothing is heard) is in `running`.
 """
 
-import asyncio
-import sqlite3
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import closing, contextmanager, suppress
-from typing import Any, Protocol
+import logging
+import re
+from functools import cache
+from importlib import import_module
+from pathlib import PurePath
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import DatabaseError, connection
 
-POLLING_PATIENCE = 0.25  # s between looks at a database server: four small queries a second
-SQLITE_PATIENCE = 0.04  # s between glances at a SQLite file: waking up costs more than glancing
+from .doorbell_polling import Doorbell, PollingDoorbell, SqliteDoorbell
 
+logger = logging.getLogger(__name__)
 
-class Doorbell(Protocol):
-    def ring(self) -> None: ...
-
-    def rings(self) -> AsyncGenerator[None]: ...
+REDIS = ("redis://", "rediss://", "unix://")
 
 
-class Bells:
-    """The hubs of this process, as (loop, event): what is rung without leaving it."""
+def ring() -> None:
+    """Have every hub look, once the current transaction has committed; at once outside of one.
 
-    def __init__(self) -> None:
-        self._bells: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
-
-    @contextmanager
-    def hung(self) -> Iterator[asyncio.Event]:
-        bell = (asyncio.get_running_loop(), asyncio.Event())
-        self._bells.add(bell)
-        try:
-            yield bell[1]
-        finally:
-            self._bells.discard(bell)
-
-    def ring(self) -> None:
-        for loop, event in list(self._bells):
-            with suppress(RuntimeError):  # that loop has just closed
-                loop.call_soon_threadsafe(event.set)
-
-
-_here = Bells()
-
-
-async def _rung(bell: asyncio.Event, patience: float) -> bool:
-    """Whether `bell` was rung within `patience` seconds."""
-    try:
-        async with asyncio.timeout(patience):
-            await bell.wait()
-    except TimeoutError:
-        return False
-    bell.clear()
-    return True
-
-
-class PollingDoorbell:
-    """Works with any database: between processes, look every so often."""
-
-    def __init__(self, patience: float = POLLING_PATIENCE) -> None:
-        self.patience = patience
-
-    def ring(self) -> None:
-        _here.ring()
-
-    async def rings(self) -> AsyncGenerator[None]:
-        with _here.hung() as bell:
-            while True:
-                yield
-                await _rung(bell, self.patience)
-
-
-class SqliteDoorbell(PollingDoorbell):
-    """Polling, but of a number that SQLite keeps for it: the file's `data_version`.
-
-    It changes when another connection has committed (https://sqlite.org/pragma.html), and asking
-    for it is so cheap that it can be asked often.
+    What carries the ring may be dead: that costs latency, and harms nobody who rings.
     """
-
-    def __init__(self, path: str, patience: float = SQLITE_PATIENCE) -> None:
-        super().__init__(patience)
-        self.path = path
-
-    async def rings(self) -> AsyncGenerator[None]:
-        uri = self.path.startswith("file:")
-        loop = asyncio.get_running_loop()
-        with _here.hung() as bell, closing(sqlite3.connect(self.path, uri=uri)) as glance:
-            before: Any = None
-            timer: asyncio.TimerHandle | None = None
-
-            def look() -> None:
-                # A timer, not a task that sleeps: most glances see nothing and should cost nothing.
-                nonlocal before, timer
-                timer = loop.call_later(self.patience, look)
-                try:
-                    now = glance.execute("PRAGMA data_version").fetchone()
-                except sqlite3.Error:
-                    now = None  # the hub's own look will say what is wrong
-                if now != before:
-                    before = now
-                    bell.set()
-
-            look()
-            try:
-                while True:
-                    await bell.wait()
-                    bell.clear()
-                    yield
-            finally:
-                if timer is not None:
-                    timer.cancel()
+    try:
+        current().ring()
+    except DatabaseError:
+        raise  # the transaction is broken, and must not go on
+    except Exception:
+        logger.exception("The doorbell cannot be rung")
 
 
 def current() -> Doorbell:
-    """The doorbell of the settings. Raises ImproperlyConfigured for one that is not known."""
+    """The doorbell of the settings. Raises ImproperlyConfigured for one that cannot be."""
     url = getattr(settings, "NOTIFICATIONS_DOORBELL", "")
+    if url.startswith(REDIS):
+        return _redis(url, str(connection.settings_dict["NAME"]))
     if url not in ("", "polling"):
         raise ImproperlyConfigured(
-            f"NOTIFICATIONS_DOORBELL={url!r} is not known: leave it empty, or set it to polling."
+            f"NOTIFICATIONS_DOORBELL={without_password(url)!r} is not known: leave it empty, or "
+            "set it to polling or redis://HOST:PORT."
         )
-    if connection.vendor == "sqlite" and not url:
+    if not url and connection.vendor == "sqlite":
         return SqliteDoorbell(str(connection.settings_dict["NAME"]))
+    if not url and connection.vendor == "postgresql":
+        bell: Doorbell = _load("postgres", needs="psycopg", instead="polling").PostgresDoorbell()
+        return bell
     return PollingDoorbell()
+
+
+@cache  # it keeps a connection to ring by, and remembers that Redis is dead
+def _redis(url: str, database: str) -> Doorbell:
+    module = _load("redis", needs="redis", instead="polling, or nothing")
+    # By the database's name, so that two sites on one Redis do not ring each other. (If they do,
+    # they look once too often.) The file's name, for processes may write its folder differently.
+    try:
+        bell: Doorbell = module.RedisDoorbell(url, f"notifications:{PurePath(database).name}")
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"NOTIFICATIONS_DOORBELL={without_password(url)!r} is not an address of Redis ({error})"
+            ": write redis://HOST:PORT, or unix:///PATH."
+        ) from None
+    return bell
+
+
+def _load(kind: str, needs: str, instead: str) -> Any:
+    # Here and not above: a site needs the driver of its own doorbell alone.
+    try:
+        return import_module(f"notifications.doorbell_{kind}")
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            f"The doorbell needs {needs} ({error}): install what requirements.txt says, or set "
+            f"NOTIFICATIONS_DOORBELL to {instead}."
+        ) from error
+
+
+def without_password(url: str) -> str:
+    """`url` as it may stand in a log."""
+    return re.sub(r"//[^/@]*@", "//...@", url)

@@ -3,21 +3,26 @@
 import asyncio
 import contextvars
 import logging
+import random
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from . import acts, doorbell
+from .doorbell_polling import rung
 from .hub import Hub
 
 logger = logging.getLogger(__name__)
 
 PACE = 0.025  # s from one look to the next: 40 a second, however often the bell rings
-LOOK_ANYWAY = 5.0  # s after which to look though nothing has rung
+# s after which to look though nothing has rung: what a lost ring costs. Less than one, because acts
+# of other processes never ring, and who may no longer read is to be gone within a second.
+LOOK_ANYWAY = 0.75
 TICK = 1.0  # s between rounds of pings, ends of lifetimes, and publishing what has become due
 SWEEP = 15.0  # s between comparisons of all who are connected with the database
 TROUBLE_PAUSE = 1.0  # s before the next try when the database does not answer
+DEAF_PAUSE = 1.0, 30.0  # s before listening again: doubled each time from the first to the second
 
 
 class RunningHub(Hub):
@@ -28,19 +33,25 @@ class RunningHub(Hub):
     def __init__(self) -> None:
         super().__init__()
         self._started = asyncio.Event()
+        self.hears: bool | None = None  # the doorbell; None: not known yet
         self._troubles: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
-    async def here(cls) -> "RunningHub":
-        """The hub of this event loop, started and once up to date with the log."""
+    def of_this_loop(cls) -> "RunningHub":
+        """The hub of this event loop, which runs; it may not have read the log yet."""
         loop = asyncio.get_running_loop()
         if loop not in cls._of_loop:
             cls._of_loop[loop] = cls()
             cls._of_loop[loop].start()
-        hub = cls._of_loop[loop]
-        await hub._started.wait()
-        return hub
+        return cls._of_loop[loop]
+
+    async def has_started(self, patience: float) -> bool:
+        """Whether it has come to the end of the log, at the latest after `patience` seconds."""
+        if not self._started.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._started.wait(), patience)
+        return self._started.is_set()
 
     @classmethod
     def all(cls) -> "list[RunningHub]":
@@ -54,11 +65,14 @@ class RunningHub(Hub):
 
     async def _run(self) -> None:
         acts.touched.connect(self._on_touched)
+        rung.connect(self._on_rung)
         helpers = [self._loop.create_task(work) for work in (self._follow_bell(), self._ticking())]
         self._awake.set()
         try:
             while True:
-                await self._awake.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_ANYWAY):
+                        await self._awake.wait()
                 self._awake.clear()
                 begun = self.time()
                 if await self._try(self.look):
@@ -72,6 +86,7 @@ class RunningHub(Hub):
                 await asyncio.sleep(begun + PACE - self.time())
         finally:
             acts.touched.disconnect(self._on_touched)
+            rung.disconnect(self._on_rung)
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
@@ -85,24 +100,34 @@ class RunningHub(Hub):
                 await self._task
         await super().stop()
 
-    async def _follow_bell(self) -> None:
-        async def listen() -> None:
-            async with aclosing(doorbell.current().rings()) as rings:
-                async for _ in rings:
-                    self._awake.set()
+    def _on_rung(self, **_: Any) -> None:
+        with suppress(RuntimeError):  # that loop has closed
+            self._loop.call_soon_threadsafe(self._awake.set)
 
+    async def _follow_bell(self) -> None:
+        """Look whenever another process rings. Deaf, go on trying: the looks go on anyway."""
+        shortest, longest = DEAF_PAUSE
+        pause = shortest
         while True:
-            await self._try(listen)
-            await asyncio.sleep(TROUBLE_PAUSE)
+            try:
+                async with aclosing(doorbell.current().rings()) as rings:
+                    async for _ in rings:
+                        if self.hears is False:
+                            logger.info("The doorbell is heard again")
+                        self.hears, pause = True, shortest
+                        self._awake.set()
+            except Exception as failure:
+                if self.hears is not False:
+                    what = " ".join(f"{type(failure).__name__}: {failure}".split())  # a line
+                    logger.warning("The doorbell is not heard, messages come later (%s)", what)
+            self.hears = False
+            # At random: not all processes at once, when what they listen to comes back.
+            await asyncio.sleep(pause * random.uniform(0.5, 1))
+            pause = min(2 * pause, longest)
 
     async def _ticking(self) -> None:
-        quiet = 0.0
         while True:
             await asyncio.sleep(TICK)
-            quiet += TICK
-            if quiet >= LOOK_ANYWAY:
-                quiet = 0.0
-                self._awake.set()
             self.pulse()
             await self._try(self.publish_due)
             if self.streams and self.time() - self.swept >= SWEEP:
