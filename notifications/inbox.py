@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
-from heapq import merge
-from itertools import islice
-from operator import attrgetter
-from typing import Any, Literal, TypeVar
+from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Any, Literal
 
-from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Subquery
+from django.db import connection
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from .cursor import Cursor
@@ -20,8 +18,8 @@ BATCH = 500  # users whose states are read by one statement
 TRIES = 3  # reads without a lock that may be spoilt by a change before one is made under locks
 
 Filter = Literal["all", "unread", "archived"]
-T = TypeVar("T")
-_MESSAGE, _RECIPIENT = Message._meta.db_table, Recipient._meta.db_table
+_EVERYONE = Recipient.Via.EVERYONE.value
+_MESSAGE, _RECIPIENT, _INBOX = (model._meta.db_table for model in (Message, Recipient, Inbox))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +74,52 @@ class Listing:
 
 
 # SQL by hand, for it is what a hub asks all day long: the ORM takes a hundred times as long to put
-# it together as any database takes to answer. It says what `live`, `named_to` and `broadcast_since`
-# of `models` say.
-_LIVE = "m.position > {after} AND m.withdrawn_at IS NULL AND m.expired_at IS NULL"
-_NAMED = f"""(
-    SELECT COUNT(*) FROM {_RECIPIENT} r JOIN {_MESSAGE} m ON m.id = r.message_id
-    WHERE r.user_id = i.user_id AND r.read_at IS NULL AND r.archived_at IS NULL
-        AND m.everyone = FALSE AND {_LIVE})"""
-_BROADCAST = f"""(
-    SELECT COUNT(*) FROM {_MESSAGE} m
-    WHERE m.everyone = TRUE AND m.position > i.since AND {_LIVE} AND NOT EXISTS (
-        SELECT 1 FROM {_RECIPIENT} r WHERE r.message_id = m.id AND r.user_id = i.user_id
-            AND (r.read_at IS NOT NULL OR r.archived_at IS NOT NULL)))"""
-_COUNT = f"{_NAMED} + {_BROADCAST}"
+# it together as any database takes to answer. It says what `live` and `broadcast_since` of `models`
+# say, in a form that reads indexes alone (tests/test_plans.py):
+#
+# - unread of those by name: the user's rows that are neither read nor put away;
+# - unread of those to everyone: all since the inbox began, less the user's rows that say otherwise.
+#   How many there are since a position is counted once for all users who share it.
+_LIVE = "m.withdrawn_at IS NULL AND m.expired_at IS NULL"
+_TO_EVERYONE = f"m.everyone = TRUE AND {_LIVE}"
+# The users are named in each part: then a database knows who of them has many rows.
+_MINE = f"""
+    SELECT i.user_id, {{sign}} COUNT(*) AS unread,
+        {{sign}} SUM(CASE WHEN m.position > i.seen THEN 1 ELSE 0 END) AS unseen
+    FROM {_RECIPIENT} r JOIN {_MESSAGE} m ON m.id = r.message_id
+    JOIN {_INBOX} i ON i.user_id = r.user_id
+    WHERE i.user_id IN ({{{{users}}}}) AND r.user_id IN ({{{{users}}}}) AND {{which}}
+    GROUP BY i.user_id"""
+_UNREAD = _MINE.format(
+    sign="",
+    which=f"r.archived_at IS NULL AND r.read_at IS NULL AND r.via <> '{_EVERYONE}' "
+    f"AND m.position > 0 AND {_LIVE}",
+)
+_DEALT_WITH = _MINE.format(
+    sign="-",
+    which=f"(r.archived_at IS NOT NULL OR r.read_at IS NOT NULL) AND r.via = '{_EVERYONE}' "
+    f"AND m.position > i.since AND {_TO_EVERYONE}",
+)
 _STATES = f"""
+    WITH mine AS (
+        SELECT user_id, SUM(unread) AS unread, SUM(unseen) AS unseen
+        FROM ({_UNREAD} UNION ALL {_DEALT_WITH}) part GROUP BY user_id
+    ), broadcasts AS (
+        SELECT s.since, COUNT(m.id) AS many
+        FROM (SELECT DISTINCT since FROM {_INBOX} WHERE user_id IN ({{users}})) s
+        LEFT JOIN {_MESSAGE} m ON m.position > s.since AND {_TO_EVERYONE}
+        GROUP BY s.since
+    )
     SELECT i.user_id, i.version, i.acts, i.endings,
         head.position AS head_position, head.word AS head_word,
-        {_COUNT.format(after=0)} AS unread, {_COUNT.format(after="i.seen")} AS unseen
-    FROM {Inbox._meta.db_table} i CROSS JOIN {Head._meta.db_table} head
+        broadcasts.many + COALESCE(mine.unread, 0) AS unread,
+        COALESCE(mine.unseen, 0) + CASE WHEN i.seen > i.since THEN (
+            SELECT COUNT(*) FROM {_MESSAGE} m WHERE m.position > i.seen AND {_TO_EVERYONE}
+        ) ELSE broadcasts.many END AS unseen
+    FROM {_INBOX} i
+    JOIN broadcasts ON broadcasts.since = i.since
+    LEFT JOIN mine ON mine.user_id = i.user_id
+    CROSS JOIN {Head._meta.db_table} head
     WHERE head.id = {Head.THE_ONE} AND i.user_id IN ({{users}})
 """
 
@@ -107,7 +133,8 @@ def states(user_ids: Collection[Any]) -> Iterator[dict[Any, State]]:
     ids = [user.get_db_prep_value(pk, connection) for pk in user_ids]
     for start in range(0, len(ids), BATCH):
         part = ids[start : start + BATCH]
-        rows = Inbox.objects.raw(_STATES.format(users=",".join(["%s"] * len(part))), part)
+        sql = _STATES.format(users=",".join(["%s"] * len(part)))
+        rows = Inbox.objects.raw(sql, part * _STATES.count("{users}"))
         yield {row.pk: _state(row) for row in rows}
 
 
@@ -138,8 +165,8 @@ def listing(user: Any, filter: Filter = "all", before: int | None = None) -> Lis
     return _at_one_moment(user.pk, read)
 
 
-def _at_one_moment(user_id: Any, read: Callable[[], T]) -> T:
-    """`read()` such that nothing changed between its statements.
+def _at_one_moment(user_id: Any, read: Callable[[], Listing]) -> Listing:
+    """`read()`, whose last statement reads the state, such that nothing changed in between.
 
     `atomic()` is not that: at READ COMMITTED each statement sees its own moment. So (position,
     version) must be the same before and after. Where changes come faster than that can be read,
@@ -148,10 +175,9 @@ def _at_one_moment(user_id: Any, read: Callable[[], T]) -> T:
     for _ in range(TRIES):
         before = _marks(user_id)
         result = read()
-        if _marks(user_id) == before:
+        if (result.state.version, result.state.cursor.position) == before:
             return result
-    with transaction.atomic():
-        Head.lock()
+    with Head.locked(durable=False):
         Inbox.objects.locked(user_id)
         return read()
 
@@ -169,32 +195,59 @@ def _state_of(user_id: Any) -> State:
 def _state(row: Any) -> State:
     cursor = Cursor(row.head_word, row.head_position)
     acts = sorted(row.acts, key=lambda act: act["version"])
-    return State(row.pk, cursor, row.version, row.unread, row.unseen, acts, row.endings)
+    # MariaDB's SUM is a Decimal.
+    unread, unseen = int(row.unread), int(row.unseen)
+    return State(row.pk, cursor, row.version, unread, unseen, acts, row.endings)
 
 
 def _page(user_id: Any, since: int, filter: Filter, before: int | None) -> list[Item]:
     """One item more than a page, if there is one."""
-    # Two queries, each along an index, merged: no database finds a good plan for "this or that".
-    mine = Recipient.objects.filter(message_id=OuterRef("pk"), user_id=user_id)
-    live = Message.objects.live().select_related("sender")
-    found = []
-    for part in (live.named_to(user_id), live.broadcast_since(since)):
+    parts = [_own(user_id, filter)]
+    if filter != "archived":  # what is put away has a row of its own, whatever its audience
+        parts.append(_broadcasts(user_id, since, filter))
+    found: list[tuple[int, int, datetime | None]] = []
+    for part in parts:
         if before is not None:
-            part = part.filter(position__lt=before)
-        part = part.annotate(
-            was_read=Exists(mine.filter(read_at__isnull=False)),
-            was_archived=Exists(mine.filter(archived_at__isnull=False)),
-        ).filter(was_archived=filter == "archived")
-        if filter == "unread":
-            part = part.filter(was_read=False)
-        found.append(part.order_by("-position")[: PAGE + 1])
-    newest = merge(*found, key=attrgetter("position"), reverse=True)
-    return [_item(message) for message in islice(newest, PAGE + 1)]
+            part = part.filter(at__lt=before)
+        found += part.order_by("-at").values_list("at", "of", "was_read")[: PAGE + 1]
+    newest = sorted(found, key=itemgetter(0), reverse=True)[: PAGE + 1]
+    messages = Message.objects.select_related("sender").in_bulk([pk for _, pk, _ in newest])
+    archived = filter == "archived"
+    return [_item(messages[pk], bool(read_at), archived) for _, pk, read_at in newest]
 
 
-def _item(message: Any) -> Item:
+# Two queries, merged: no database finds a good plan for "this or that". They find position, message
+# and time of reading, and that in indexes alone; then only what the page shows is read. Positions
+# are ordered as `+ 0`: or else a database may walk the whole log from its end, message by message,
+# until it has found a page that is this user's.
+
+
+def _own(user_id: Any, filter: Filter) -> QuerySet[Any, Any]:
+    """The user's own rows: of what came by name; and if archived, of all."""
+    rows = Recipient.objects.filter(user_id=user_id, archived_at__isnull=filter != "archived")
+    if filter != "archived":
+        rows = rows.exclude(via=_EVERYONE)
+    if filter == "unread":
+        rows = rows.filter(read_at=None)
+    rows = rows.filter(message__withdrawn_at=None, message__expired_at=None)
+    rows = rows.filter(message__position__isnull=False)
+    return rows.annotate(at=F("message__position") + 0, of=F("message_id"), was_read=F("read_at"))
+
+
+def _broadcasts(user_id: Any, since: int, filter: Filter) -> QuerySet[Any, Any]:
+    """The messages to everyone that the user has not put away."""
+    mine = Recipient.objects.filter(message_id=OuterRef("pk"), user_id=user_id)
+    dealt_with = Q(archived_at__isnull=False)
+    if filter == "unread":
+        dealt_with |= Q(read_at__isnull=False)
+    left = Message.objects.live().broadcast_since(since).exclude(Exists(mine.filter(dealt_with)))
+    was_read = Subquery(mine.values("read_at"))
+    return left.annotate(at=F("position") + 0, of=F("pk"), was_read=was_read)
+
+
+def _item(message: Message, read: bool, archived: bool) -> Item:
     # Put away means dealt with: archived implies read.
-    return Item(message, message.was_read or message.was_archived, message.was_archived)
+    return Item(message, read or archived, archived)
 
 
 def item(user: Any, message_id: int) -> Item | None:
@@ -210,4 +263,4 @@ def item(user: Any, message_id: int) -> Item | None:
         .filter(pk=message_id)
         .first()
     )
-    return _item(message) if message else None
+    return _item(message, message.was_read, message.was_archived) if message else None

@@ -6,14 +6,15 @@ process that dies in between leaves a message that is due, and whoever calls `pu
 (any commit, any hub, cron) goes on: now, scheduled and recovered are one path.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import Error, IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,10 +22,11 @@ from . import doorbell
 from .audience import Audience, enlist_members
 from .cursor import Cursor, new_word
 from .markup import render
-from .models import Change, Head, Message
+from .models import Change, Head, Message, waits_for_members
 from .validation import check
 
 BATCH = 100  # messages that get their positions under one lock: some 10 ms
+LEASE = timedelta(seconds=10)  # for a chunk of members, some 100 ms; after a kill, others take over
 KEEP: Any = object()  # "leave it as it is", where None means "never"
 
 _EVENTS = Change.Event
@@ -138,29 +140,65 @@ def publish_due() -> int:
     transaction: the lock on `Head` must be short (RuntimeError).
     """
     written = 0
-    while due := list(Message.objects.due(timezone.now()).order_by("due_at", "pk")[:BATCH]):
-        for message in due:
-            if message.published_at is None and not message.everyone:
-                enlist_members(message)
-        dealt_with, changes = _append([message.pk for message in due])
+    while due := _due():
+        # First what can be said at once, of whoever: nobody's message waits for another's members.
+        dealt_with, changes = (0, 0) if all(due.values()) else _append()
         written += changes
-        if changes:
-            doorbell.current().ring()
-        if not dealt_with:
-            break  # all that is left is in somebody else's hands
+        for message in filter(None, due.values()):
+            if _prepare(message):
+                found, changes = _append([message.pk])
+                dealt_with, written = dealt_with + found, written + changes
+        # Less than a batch: that was all; or all that is left is in somebody else's hands.
+        if max(len(due), dealt_with) < BATCH or not dealt_with:
+            break
     return written
 
 
-@transaction.atomic(durable=True)
-def _append(pks: Iterable[int]) -> tuple[int, int]:
-    """Write what the log has to say about these messages: (messages dealt with, changes)."""
-    head = Head.lock()
-    # Read after the lock, in a statement of its own: what was read before it may be old. Nothing
-    # that others may hold for long is waited for under it.
-    skip = connection.features.has_select_for_update_skip_locked
-    rows = Message.objects.select_for_update(skip_locked=skip).filter(pk__in=pks)
-    messages = list(rows.order_by("due_at", "pk"))
+def _due() -> dict[int, Message | None]:
+    """A batch of what is due, by primary key: the message if members are to be enlisted first."""
+    due = Message.objects.due(timezone.now()).annotate(waits=waits_for_members())
+    rows = due.values_list("pk", "due_at", "waits")[:BATCH]
+    return {pk: Message(pk=pk, due_at=due_at) if waits else None for pk, due_at, waits in rows}
+
+
+def _prepare(message: Message) -> bool:
+    """Enlist the members of its groups; False when that is, or becomes, somebody else's business.
+
+    To say so, `due_at` is put off, from chunk to chunk: meanwhile nobody else finds the message
+    due. When this process is killed, it will be due again.
+    """
+
+    @transaction.atomic
+    def is_ours() -> bool:
+        # Whoever holds it now, in a longer transaction, will have something else to say of it.
+        mine = Message.objects.locked(skip=True).filter(pk=message.pk, due_at=message.due_at)
+        if mine.first() is None:
+            return False
+        message.due_at = timezone.now() + LEASE
+        Message.objects.filter(pk=message.pk).update(due_at=message.due_at)
+        return True
+
+    return is_ours() and enlist_members(message, is_ours)
+
+
+def _append(pks: Collection[int] = ()) -> tuple[int, int]:
+    """Write what the log has to say about these messages, or about a batch of all that are due and
+    wait for no members: (messages dealt with, changes)."""
+    with Head.locked() as head:
+        return _append_to(head, pks)
+
+
+def _append_to(head: Head, pks: Collection[int]) -> tuple[int, int]:
+    # Read after the lock, in a statement of its own: what was read before it may be old. So one
+    # who got the lock also publishes for all who wait for it, and they find nothing left to do.
+    # Nothing that others may hold for long is waited for under it.
     now = timezone.now()
+    rows = Message.objects.locked(skip=True)
+    rows = rows.filter(pk__in=pks) if pks else rows.due(now).exclude(waits_for_members())[:BATCH]
+    messages = list(rows)
+    if not messages:
+        transaction.set_rollback(True)  # costs no write to the disk
+        return 0, 0
     changes: list[Change] = []
     for message in messages:
         if message.published_at is None and message.expires_at and message.expires_at <= now:
@@ -171,12 +209,33 @@ def _append(pks: Iterable[int]) -> tuple[int, int]:
             head.position, head.word = cursor.position, cursor.word
         message.due_at = message.next_due(now)
     Change.objects.bulk_create(changes)
-    Message.objects.bulk_update(messages, _LOGGED)
-    head.save()
+    _save_logged(messages)
+    head.save(update_fields=["position", "word"])
+    if changes:
+        doorbell.ring()
     return len(messages), len(changes)
 
 
-_LOGGED = ["position", "published_at", "edited_at", "withdrawn_at", "expired_at", "due_at"]
+_LOGGED: list[Any] = [
+    Message._meta.get_field(name)
+    for name in (
+        "position", "published_at", "edited_at", "withdrawn_at", "expired_at", "due_at",
+    )
+]  # fmt: skip
+
+
+def _save_logged(messages: Iterable[Message]) -> None:
+    """As `bulk_update`, which takes longer to put together than the rest takes under the lock."""
+    values = ", ".join(f"{field.column} = %s" for field in _LOGGED)
+    rows = [
+        [
+            *(f.get_db_prep_save(getattr(message, f.attname), connection) for f in _LOGGED),
+            message.pk,
+        ]
+        for message in messages
+    ]
+    with connection.cursor() as sql:
+        sql.executemany(f"UPDATE {Message._meta.db_table} SET {values} WHERE id = %s", rows)
 
 
 def _change(message: Message, event: str, cursor: Cursor, before: str, now: datetime) -> Change:
@@ -209,7 +268,8 @@ def _want(message: Message, now: datetime) -> None:
 def _as_it_is_now(message: Message) -> Message:
     # Outside of a transaction all is committed by now, and what was due has been said.
     if not connection.in_atomic_block:
-        message.refresh_from_db()
+        with suppress(Error):  # it is sent: a connection that dies now must not say otherwise
+            message.refresh_from_db()
     return message
 
 
@@ -220,7 +280,7 @@ def _publish_on_commit() -> None:
 
 def _locked(message: Message) -> Message:
     # The lock of one message, held as long as the sender's transaction; `_append` passes it by.
-    return Message.objects.select_for_update().get(pk=message.pk)
+    return Message.objects.locked().get(pk=message.pk)
 
 
 def _keyed(key: str | None) -> Message | None:
@@ -229,6 +289,9 @@ def _keyed(key: str | None) -> Message | None:
 
 def _insert(message: Message) -> Message | None:
     """Insert it; the message that was faster with the same key, if there is one."""
+    if not message.key:
+        message.save(force_insert=True)
+        return None
     try:
         with transaction.atomic():
             message.save(force_insert=True)

@@ -73,7 +73,9 @@ def _accounts(messages: Sequence[Message]) -> dict[int, int]:
 
 def _first_users(messages: Sequence[Message]) -> dict[int, list[str]]:
     """The names of the first who were named."""
-    named = Recipient.objects.filter(message=OuterRef("pk"), via=Recipient.Via.NAME).order_by("pk")
+    # By user, as the index has them: by their own key, PostgreSQL may walk all rows there are.
+    named = Recipient.objects.filter(message=OuterRef("pk"), via=Recipient.Via.NAME)
+    named = named.order_by("user_id")
     names = named.values(f"user__{get_user_model().USERNAME_FIELD}")
     nth = [Subquery(names[n : n + 1]) for n in range(words.LISTED)]
     rows = Message.objects.filter(pk__in=[m.pk for m in messages]).values_list("pk", *nth)

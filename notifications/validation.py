@@ -35,6 +35,8 @@ def check(message: Message, now: datetime) -> None:
         errors["link"] = _("Use http://..., https://... or a path of this site that starts with /.")
     if message.key is not None and not 0 < len(str(message.key)) <= KEY_LENGTH:
         errors["key"] = _("Use 1 to %(most)d characters.") % {"most": KEY_LENGTH}
+    elif message.key is not None and _UNSTORABLE.search(str(message.key)):
+        errors["key"] = _("Holds a character that cannot be stored (NUL or half a surrogate).")
     errors |= _time_errors(message, now)
     if errors:
         raise ValidationError(errors)

@@ -75,7 +75,7 @@ BAD = {
            {"at": datetime(1, 1, 1, tzinfo=fixed(timedelta(hours=8)))}],
     "expires": [{"expires": datetime(9999, 12, 31, 23, tzinfo=fixed(timedelta(hours=-8)))},
                 {"expires": timezone.now()}, {"expires": timezone.now().replace(tzinfo=None)}],
-    "key": [{"key": ""}, {"key": "x" * 201}],
+    "key": [{"key": ""}, {"key": "x" * 201}, {"key": "a\x00b"}, {"key": "\ud800"}],
     "sender": [{"sender": "alice"}],
 }  # fmt: skip
 
@@ -175,6 +175,11 @@ def test_the_same_key_twice_is_one_message(people):
     assert send("twice", to=[people.bob], key="k") == first
     assert positions() == [(1, "published")]
     assert send("other", to=EVERYONE) != send("other", to=EVERYONE)
+
+
+def test_keys_are_compared_character_by_character(people):
+    keys = ["k", "K", "k ", "ḱ", "\N{KELVIN SIGN}", "\U0001f511"]
+    assert len({send(key, to=EVERYONE, key=key).pk for key in keys}) == len(keys)
 
 
 def test_who_was_slower_with_the_same_key_gets_the_message_of_the_faster(people, monkeypatch):
@@ -294,7 +299,7 @@ def test_bad_updates_are_refused_and_change_nothing(people):
 def test_an_error_while_publishing_does_not_reach_the_sender(people, monkeypatch, caplog):
     """Its message is committed and due: the next one publishes it."""
 
-    def broken(pks):
+    def broken():
         raise RuntimeError("the disk is full")
 
     monkeypatch.setattr(publishing, "_append", broken)

@@ -4,6 +4,7 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import notifications.cursor
+import notifications.models
 from django.conf import settings
 from django.db import migrations, models
 
@@ -51,7 +52,7 @@ class Migration(migrations.Migration):
                 ('html', models.TextField(blank=True, editable=False, verbose_name='body as HTML')),
                 ('level', models.CharField(choices=[('info', 'Info'), ('success', 'Success'), ('warning', 'Warning'), ('error', 'Error')], default='info', max_length=10, verbose_name='level')),
                 ('link', models.CharField(blank=True, max_length=2000, verbose_name='link')),
-                ('key', models.CharField(blank=True, editable=False, max_length=200, null=True, unique=True, verbose_name='key')),
+                ('key', notifications.models.ExactField(blank=True, editable=False, max_length=200, null=True, unique=True, verbose_name='key')),
                 ('everyone', models.BooleanField(default=False, verbose_name='everyone')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
                 ('publish_at', models.DateTimeField(blank=True, null=True, verbose_name='publish at')),

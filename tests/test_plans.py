@@ -1,0 +1,193 @@
+"""No question that is asked all day long walks through a table that grows for ever.
+
+The statements are recorded from the real functions, on some ten thousand rows, and the database
+tells how it answers each of them: PostgreSQL how many rows it really touched, MariaDB and SQLite
+what they would do.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from benchmarks import scale
+from notifications import access, acts, inbox, log, publish_due, reach, send
+from notifications.cursor import Cursor
+from notifications.models import Change, Inbox, Message, Recipient
+
+pytestmark = pytest.mark.django_db  # each test in a transaction that is rolled back
+
+SIZE = scale.Size(4_000)
+GROWING = {model._meta.db_table: model for model in
+           (Message, Recipient, Change, Inbox, User, Session)}  # fmt: skip
+ALIASES = {"m": Message, "r": Recipient, "c": Change, "i": Inbox, "i2": Inbox}  # in SQL by hand
+PART = 0.25  # of a table: more than one reader's rows, less than all
+PAGES = 5  # read to find one row: those of the index above it, and its own
+LIGHT = SIZE.accounts  # the newest account has few messages
+SOME = list(range(scale.SPECIAL + 1, SIZE.accounts, SIZE.accounts // 50))
+END = SIZE.messages
+OLD = END - 20
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _rows(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    with django_db_blocker.unblock():
+        scale.fill(SIZE)
+        yield
+        call_command("flush", interactive=False, verbosity=0)
+        connection.close()
+
+
+def light() -> User:
+    return User.objects.get(pk=LIGHT)
+
+
+def mine() -> int:
+    """One of the light reader's messages by name."""
+    rows = Recipient.objects.filter(user_id=LIGHT, read_at=None, message__withdrawn_at=None)
+    return rows.order_by("pk")[0].message_id
+
+
+def one_is_due() -> None:
+    now = timezone.now()
+    Message.objects.create(title="due", everyone=True, publish_at=now, due_at=now)
+    assert publish_due() == 1
+
+
+QUESTIONS: dict[str, Callable[[], Any]] = {
+    "the list": lambda: inbox.listing(light()),
+    "the list, unread": lambda: inbox.listing(light(), "unread"),
+    "the list, archived": lambda: inbox.listing(light(), "archived"),
+    "the list, older": lambda: inbox.listing(light(), "all", END // 2),
+    "one message": lambda: inbox.item(light(), mine()),
+    "a state": lambda: inbox.state(light()),
+    "many states": lambda: list(inbox.states(SOME)),
+    "recently touched": lambda: list(inbox.touched_within(2.5)),
+    "resume": lambda: log.replay(LIGHT, 0, Cursor(str(OLD), OLD)),
+    "a cursor": lambda: (log.holds(Cursor("x", OLD)), log.knows(Cursor("x", OLD))),
+    "a look": lambda: log.messages(log.page(OLD).changes),
+    "an audience": lambda: log.audiences([mine()], SOME),
+    "a large audience": lambda: log.audiences([Message.objects.filter(groups=1)[0].pk], SOME),
+    "the sweep": lambda: (access.standings(SOME), access.open_sessions(list(map(str, SOME)))),
+    "nothing is due": publish_due,
+    "one is due": one_is_due,
+    "read": lambda: acts.read(light(), mine()),
+    "archive": lambda: acts.archive(light(), mine()),
+    "seen": lambda: acts.seen(light()),
+    "read all": lambda: acts.read_all(light()),
+    "send to one": lambda: send("x", to=[light()]),
+    "reach": lambda: reach.attach(list(Message.objects.filter(pk__gt=END - 5, everyone=False))),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_that_is_asked_all_day_walks_through_no_growing_table(question, monkeypatch):
+    monkeypatch.setattr(log, "SMALL", 100)  # with some thousand accounts, a group is large
+    statements: list[tuple[str, Any]] = []
+
+    def record(execute, sql, params, many, context):
+        if re.match(r"\s*(SELECT|WITH|UPDATE|DELETE|INSERT.*SELECT)", sql, re.DOTALL) and not many:
+            statements.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(record):
+        QUESTIONS[question]()
+    assert statements
+    assert not [(walk, sql) for sql, params in statements for walk in walked(sql, params)]
+
+
+# ------------------------------------------------------------------ what each database tells of it
+
+
+def walked(sql: str, params: Any) -> list[str]:
+    """The growing tables that it answers this by walking through."""
+    return {"postgresql": _postgresql, "mysql": _mariadb, "sqlite": _sqlite}[connection.vendor](
+        sql, params
+    )
+
+
+def _postgresql(sql: str, params: Any) -> list[str]:
+    # What fits on a few pages is quickest read whole. Forbidden that, it does so only where there
+    # is no other way, as with millions.
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = json.loads(_explain("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)", sql, params)[0])
+    found = []
+    for node in _nodes(plan[0]["Plan"], "Plans"):
+        model = GROWING.get(node.get("Relation Name", ""))
+        if model is None or node["Node Type"] == "ModifyTable":
+            continue
+        passed_by = node.get("Rows Removed by Filter", 0)
+        rows = (node["Actual Rows"] + passed_by) * node["Actual Loops"]
+        # An index may also be walked from end to end for a few rows: then its pages tell.
+        pages = _read(node) - sum(map(_read, node.get("Plans", [])))
+        few = PAGES * (rows + 10 * node["Actual Loops"])
+        whole = PART * _size(node.get("Index Name", "")) * node["Actual Loops"]
+        if rows > PART * _count(model) or pages > max(few, whole):
+            found.append(f"{rows} rows, {pages} pages by {node['Node Type']} of {model.__name__}")
+    return found
+
+
+def _mariadb(sql: str, params: Any) -> list[str]:
+    plan = json.loads(_explain("EXPLAIN FORMAT=JSON", sql, params)[0])
+    found = []
+    for node in _nodes(plan, None):
+        name, access_type = node.get("table_name"), node.get("access_type")
+        model = _model(name, sql) if name else None
+        if model and access_type in ("ALL", "index") and node["rows"] > PART * _count(model):
+            found.append(f"{access_type} of {model.__name__}")
+    return found
+
+
+def _sqlite(sql: str, params: Any) -> list[str]:
+    lines = _explain("EXPLAIN QUERY PLAN", sql, params, column=3)
+    names = [match[1] for line in lines if (match := re.match(r"SCAN (\w+)", line))]
+    return [f"SCAN {name}" for name in names if _model(name, sql)]
+
+
+def _explain(how: str, sql: str, params: Any, column: int = 0) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"{how} {sql}", params)
+        rows = [row[column] for row in cursor.fetchall()]
+    return [row if isinstance(row, str) else json.dumps(row) for row in rows]
+
+
+def _nodes(plan: Any, children: str | None) -> Iterator[dict[str, Any]]:
+    if isinstance(plan, dict):
+        yield plan
+        for value in [plan.get(children, [])] if children else plan.values():
+            yield from _nodes(value, children)
+    elif isinstance(plan, list):
+        for each in plan:
+            yield from _nodes(each, children)
+
+
+def _model(name: str, sql: str) -> Any:
+    """The growing table that is called `name` in this statement, which may be an alias."""
+    by_alias = re.search(rf'[`"]?(\w+)[`"]? (?:AS )?[`"]?{re.escape(name)}[`"]?\b', sql)
+    return GROWING.get(name) or ALIASES.get(name) or GROWING.get(by_alias[1] if by_alias else "")
+
+
+def _read(node: dict[str, Any]) -> int:
+    return node["Shared Hit Blocks"] + node["Shared Read Blocks"]
+
+
+def _size(index: str) -> int:
+    """Of an index of PostgreSQL, in pages."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT SUM(relpages) FROM pg_class WHERE relname = %s", [index])
+        return cursor.fetchone()[0] or 0
+
+
+_counted: dict[Any, int] = {}
+
+
+def _count(model: Any) -> int:
+    return _counted.setdefault(model, model.objects.count())
