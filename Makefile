@@ -1,4 +1,5 @@
-# run: the site, with demo people, on this machine.   test: everything that is checked.
+# run: the site, with demo people, on this machine.   test: everything that is checked, on SQLite or
+# what DATABASE_URL says.   everywhere: the same on SQLite, PostgreSQL and MariaDB one after another.
 # The virtual environment makes itself, and again only when a requirements file has changed.
 
 PORT ?= 8000
@@ -8,9 +9,11 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 export DEBUG ?= 1
 
-.PHONY: run test lint bench format messages clean
+DRIVER := $(if $(filter mysql:%,$(DATABASE_URL)),.venv/.installed-mariadb)
 
-run: .venv/.installed
+.PHONY: run test everywhere lint bench format messages clean
+
+run: .venv/.installed $(DRIVER)
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null \
 	  || { echo "Port $(PORT) is taken. Stop what listens there, or choose another: make run PORT=8001" >&2; exit 1; }
 	@$(BIN)/python manage.py migrate --verbosity 0
@@ -18,8 +21,11 @@ run: .venv/.installed
 	@echo "Open http://127.0.0.1:$(PORT)/ (Ctrl-C stops it)"
 	@exec $(BIN)/daphne --bind 127.0.0.1 --port $(PORT) config.asgi:application
 
-test: lint tests/node/node_modules/.installed
-	@$(BIN)/pytest -n 2
+test: lint tests/node/node_modules/.installed $(DRIVER)
+	@$(BIN)/pytest -n 2 $(ARGS)
+
+everywhere: lint tests/node/node_modules/.installed .venv/.installed-mariadb
+	@$(BIN)/python -m tests.everywhere $(ARGS)
 
 lint: .venv/.installed-test
 	@$(BIN)/ruff check --quiet
@@ -27,8 +33,15 @@ lint: .venv/.installed-test
 	@$(BIN)/mypy
 	@$(BIN)/python manage.py makemigrations --check
 
-bench: .venv/.installed-test
-	@$(BIN)/python -m benchmarks.run $(ARGS)
+# In a virtual environment of its own: what the peers bring along changes how uvicorn runs.
+bench: .venv/bench/.installed
+	@.venv/bench/bin/python -m benchmarks.run $(ARGS)
+
+.venv/bench/.installed: requirements-bench.txt requirements-test.txt requirements.txt
+	@echo "Installing requirements-bench.txt"
+	@$(PYTHON) -m venv .venv/bench
+	@.venv/bench/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 format: .venv/.installed-test
 	@$(BIN)/ruff check --fix-only --quiet
@@ -54,6 +67,11 @@ $(BIN)/pip:
 
 .venv/.installed-test: requirements-test.txt .venv/.installed
 	@echo "Installing requirements-test.txt"
+	@$(PIP) -r $<
+	@touch $@
+
+.venv/.installed-mariadb: requirements-mariadb.txt .venv/.installed
+	@echo "Installing requirements-mariadb.txt"
 	@$(PIP) -r $<
 	@touch $@
 

@@ -27,6 +27,27 @@ SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
 }
 
+CONNECT = 5  # s until a database server that does not answer counts as gone
+
+# READ COMMITTED on both, whatever the server's default: what is read after a lock was waited for
+# must be what its holder left.
+POSTGRESQL_OPTIONS = {
+    "connect_timeout": CONNECT,
+    "isolation_level": 2,  # psycopg.IsolationLevel.READ_COMMITTED
+    # A server that vanished without a word, in a failover, is given up after some 25 s.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+
+MARIADB_OPTIONS = {
+    "connect_timeout": CONNECT,
+    "isolation_level": "read committed",
+    "charset": "utf8mb4",  # all of Unicode; "utf8" is three quarters of it
+    "sql_mode": "TRADITIONAL",  # refuse what does not fit, do not cut it
+}
+
 
 def text(name: str) -> str:
     return os.environ.get(name, "").strip()
@@ -41,6 +62,17 @@ def flag(name: str) -> bool:
 
 def items(name: str) -> list[str]:
     return [item.strip() for item in text(name).split(",") if item.strip()]
+
+
+def numbers(name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    """As many whole numbers as `default` has."""
+    found = items(name)
+    if found and (len(found) != len(default) or not all(map(str.isdecimal, found))):
+        example = ",".join(map(str, default))
+        raise ImproperlyConfigured(
+            f"{name}={text(name)!r} is not {len(default)} whole numbers: write {name}={example}"
+        )
+    return tuple(map(int, found)) or default
 
 
 def hosts(name: str) -> list[str]:
@@ -87,4 +119,9 @@ def database(name: str, default: Path) -> dict[str, Any]:
         # Tests too run on a file: in memory, connections share a cache, and IMMEDIATE fails with
         # "table is locked".
         config["TEST"] = {"NAME": f"{config['NAME']}.test"}
+    elif config["ENGINE"] == "django.db.backends.postgresql":
+        config["OPTIONS"] = POSTGRESQL_OPTIONS | config.get("OPTIONS", {})
+    elif config["ENGINE"] == "django.db.backends.mysql":
+        config["OPTIONS"] = MARIADB_OPTIONS | config.get("OPTIONS", {})
+        config["TEST"] = {"CHARSET": MARIADB_OPTIONS["charset"]}
     return config

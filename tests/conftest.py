@@ -1,5 +1,6 @@
 """What all tests share: people, servers, browsers."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connections
+from django.db import connection, connections
 from django.utils import translation
 from hypothesis import settings
 
@@ -26,11 +27,36 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
+VENDORS = {"sqlite", "postgresql", "mysql"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of what only some databases can do are no tests of the others: not even skipped."""
+
+    def is_for_another(item: pytest.Item) -> bool:
+        vendors = [vendor for mark in item.iter_markers("only") for vendor in mark.args]
+        assert VENDORS.issuperset(vendors), f"{item.nodeid}: only({vendors})"
+        return bool(vendors) and connection.vendor not in vendors
+
+    others = [item for item in items if is_for_another(item)]
+    items[:] = [item for item in items if item not in set(others)]
+    config.hook.pytest_deselected(items=others)
+    # The longest first: begun last, it would leave the other process without work for a minute.
+    items.sort(key=lambda item: item.path.name != "test_model.py")
+
+
 @pytest.fixture(autouse=True)
 def _in_english() -> Iterator[None]:
     """A page that a test asked for in Chinese leaves its thread speaking Chinese."""
     yield
     translation.deactivate()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """A server does not let go of a database that somebody is connected to."""
+    yield
+    asyncio.run(sync_to_async(connections.close_all)())  # in the thread async tests query from
 
 
 @pytest.fixture

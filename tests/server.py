@@ -34,8 +34,10 @@ class Server:
 
     transport = None  # for httpx: over the network
 
-    def __init__(self, kind: str, folder: Path, **env: str) -> None:
-        self.kind, self.env = kind, env
+    def __init__(
+        self, kind: str, folder: Path, application: str = "config.asgi:application", **env: str
+    ) -> None:
+        self.kind, self.application, self.env = kind, application, env
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.errors = folder / f"{kind}-{self.port}.log"
@@ -51,7 +53,7 @@ class Server:
         module, *options = [word.format(port=self.port) for word in COMMANDS[self.kind]]
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, *options, "config.asgi:application"],
+                [sys.executable, "-m", module, *options, self.application],
                 cwd=ROOT,
                 env=surroundings(**self.env),
                 stdout=errors,
@@ -103,7 +105,13 @@ class Server:
     def connections(self) -> int:
         """How many of its clients it has not let go yet."""
         mine = psutil.Process(self.pid).net_connections("tcp")
-        return sum(each.status != psutil.CONN_LISTEN for each in mine)
+        ours = [each for each in mine if each.laddr.port == self.port]
+        return sum(each.status != psutil.CONN_LISTEN for each in ours)
+
+    def sockets(self) -> int:
+        """How many it holds that are not its clients': each connection to a database is one."""
+        mine = psutil.Process(self.pid).net_connections("all")
+        return sum(getattr(each.laddr, "port", None) != self.port for each in mine)
 
     def _answers(self) -> bool:
         try:
@@ -131,6 +139,7 @@ def python(code: str, *args: str, **env: str) -> "subprocess.Popen[str]":
         [sys.executable, "-c", setup + code, *args],
         cwd=ROOT,
         env=surroundings(DJANGO_SETTINGS_MODULE="config.settings", **env),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

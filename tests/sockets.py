@@ -21,10 +21,16 @@ class Socket:
         self.got = b""
 
     @classmethod
+    async def ask(cls, server: Any, session: str, cursor: str = "") -> "Socket":
+        """Ask for a stream, from `cursor`; nothing has come yet."""
+        asked = cls(*await asyncio.open_connection("127.0.0.1", server.port))
+        asked._writer.write(request(session, cursor))
+        return asked
+
+    @classmethod
     async def open(cls, server: Any, session: str) -> "Socket":
         """Open a stream; here when the first event has come."""
-        opened = cls(*await asyncio.open_connection("127.0.0.1", server.port))
-        opened._writer.write(request(session))
+        opened = await cls.ask(server, session)
         await opened.read_until(b"event: ready")
         return opened
 
@@ -92,8 +98,9 @@ def read_to_end(reader: socket.socket) -> int:
     return total
 
 
-def request(session: str) -> bytes:
+def request(session: str, cursor: str = "") -> bytes:
     return (
         "GET /messages/stream/ HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-        f"Cookie: {settings.SESSION_COOKIE_NAME}={session}\r\n\r\n"
+        + (f"Last-Event-ID: {cursor}\r\n" if cursor else "")
+        + f"Cookie: {settings.SESSION_COOKIE_NAME}={session}\r\n\r\n"
     ).encode()

@@ -84,7 +84,13 @@ class Reader:
 
     def press(self, label: str) -> None:
         """The first button of that name."""
-        self.until(lambda: [each for each in self.all("button") if each.text == label])[0].click()
+
+        def pressed() -> bool:  # again, when the list is drawn anew between finding and pressing
+            if found := [each for each in self.all("button") if each.text == label]:
+                found[0].click()
+            return bool(found)
+
+        self.until(pressed)
 
     def try_now(self) -> None:
         """Have the page look for its server now, however long it had meant to wait."""

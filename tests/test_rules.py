@@ -71,6 +71,20 @@ def once(monkeypatch, module: Any, name: str, before: Any = None, after: Any = N
     monkeypatch.setattr(module, name, wrapper)
 
 
+def statements_in_transactions(work: Any, *args: Any) -> list[str]:
+    """What `work(...)` asks of the database inside of transactions."""
+    statements = []
+
+    def record(execute, sql, params, many, context):
+        if connection.in_atomic_block:
+            statements.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(record):
+        work(*args)
+    return statements
+
+
 def of(event: Any) -> int:
     """The position in its data."""
     return event.data["position"]
@@ -241,7 +255,7 @@ async def test_6_what_was_published_by_another_meanwhile_is_not_published_twice(
     now = timezone.now()
     await do(Message.objects.create, title="x", publish_at=now, due_at=now)
     # The other one publishes after we have found the message, before we lock.
-    once(monkeypatch, publishing, "enlist_members", after=lambda: in_thread(publish_due))
+    once(monkeypatch, publishing, "_append", before=lambda: in_thread(publish_due))
     await do(publish_due)
     assert await do(Change.objects.count) == 1
 
@@ -250,8 +264,8 @@ async def test_6_what_was_withdrawn_meanwhile_is_not_published(hub, people, monk
     now = timezone.now()
     message = await do(Message.objects.create, title="x", publish_at=now, due_at=now)
     once(
-        monkeypatch, publishing, "enlist_members",
-        after=lambda: in_thread(publishing.withdraw, message),
+        monkeypatch, publishing, "_append",
+        before=lambda: in_thread(publishing.withdraw, message),
     )  # fmt: skip
     await do(publish_due)
     assert await do(Change.objects.count) == 0
@@ -260,20 +274,13 @@ async def test_6_what_was_withdrawn_meanwhile_is_not_published(hub, people, monk
 async def test_6_head_is_locked_before_the_messages_are_read(hub, people):
     now = timezone.now()
     await do(Message.objects.create, title="x", publish_at=now, due_at=now)
-    statements = []
-
-    def record(execute, sql, params, many, context):
-        statements.append(sql)
-        return execute(sql, params, many, context)
-
-    def publish():
-        with connection.execute_wrapper(record):
-            publish_due()
-
-    await do(publish)
-    within = statements[next(i for i, sql in enumerate(statements) if sql.startswith("BEGIN")) :]
-    assert within[1].startswith('UPDATE "notifications_head"')
-    assert [i for i, sql in enumerate(within) if 'FROM "notifications_message"' in sql] > [1]
+    statements = await do(statements_in_transactions, publish_due)
+    first, *rest = (sql for sql in statements if not sql.startswith("SET "))
+    head, messages = (connection.ops.quote_name(one._meta.db_table) for one in (Head, Message))
+    locks = "FOR UPDATE" if connection.features.has_select_for_update else "UPDATE "
+    assert head in first
+    assert locks in first
+    assert [sql for sql in rest if f"FROM {messages}" in sql]
 
 
 async def test_6_the_lock_is_never_held_by_somebodys_longer_transaction(hub, people):
@@ -461,7 +468,7 @@ async def test_10_a_log_out_between_reading_the_inbox_and_checking_the_session_i
     request = await do(request_of, people.alice)
     elsewhere = await do(request_of, people.alice)
     elsewhere.session = type(elsewhere.session)(request.session.session_key)
-    once(monkeypatch, models.InboxManager, "of", after=lambda: logout(elsewhere))
+    once(monkeypatch, access, "_rows", after=lambda: logout(elsewhere))
     assert await do(access.admit, request) is None
 
 
@@ -548,24 +555,12 @@ async def test_12_two_processes_may_make_the_same_inbox_at_once(hub, people, mon
 
 async def test_12_state_is_written_under_the_lock_of_the_users_inbox(hub, people):
     message = await send("x")
-    statements = []
-
-    def record(execute, sql, params, many, context):
-        statements.append(sql)
-        return execute(sql, params, many, context)
-
-    def read():
-        with connection.execute_wrapper(record):
-            acts.read(people.alice, message.pk)
-
-    await do(read)
-    begun = next(i for i, sql in enumerate(statements) if sql.startswith("BEGIN"))
-    locked = next(i for i, sql in enumerate(statements) if i > begun and "_inbox" in sql)
-    writes = [i for i, sql in enumerate(statements) if "notifications_recipient" in sql]
-    assert locked == begun + 1
-    assert writes
-    assert min(writes) > locked
-    assert "notifications_head" not in " ".join(statements[begun:]), "no global lock"
+    await do(Inbox.objects.ensure, [people.alice.pk])
+    first, *rest = await do(statements_in_transactions, acts.read, people.alice, message.pk)
+    assert "notifications_inbox" in first
+    assert ("FOR UPDATE" in first) == connection.features.has_select_for_update
+    assert any("notifications_recipient" in sql for sql in rest)
+    assert "notifications_head" not in " ".join(rest), "no global lock"
 
 
 # --- 13. A published message is not deleted while its change is in the log -----------------------
