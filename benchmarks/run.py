@@ -1,178 +1,104 @@
-"""Measures the site and, beside it, a naive stream, and prints a Markdown table. See README.md.
+"""Measures everything, each thing beside its peers, says what is reached, and writes RESULTS.md.
 
-python -m benchmarks.run [--quick] [--server daphne uvicorn] [--streams 1000 5000] [--port 8900]
+    make bench                       # all of it, about half an hour
+    make bench ARGS=--quick          # small, some minutes, rough figures, RESULTS.md untouched
+    make bench ARGS="--only ours herd"
+
+Each part is a program of its own that prints a table; what is concluded is read from the tables.
 """
 
 import argparse
-import asyncio
-import signal
-import statistics
+import os
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from . import place
-from .load import Crowd, until
-from .place import Server
+import pytest
 
-PEERS = {"this project": "config.asgi:application", "naive": "benchmarks.naive:application"}
-WARM = 20  # streams opened and closed first: what is made once is not the price of a stream
-SETTLING = 2.0  # s for what opening has set going to end, before memory and idleness are measured
+from tests.services import PostgreSQL
 
-Figures = dict[str, float]  # what was measured, with its unit: how much
+from . import machine, targets
+from .place import ROOT
 
-
-async def opening(server: Server, sessions: list[str]) -> Figures:
-    """What a stream costs to open: until its reader has had `ready` and its first `state`."""
-    async with await crowd(server, sessions[:WARM]):
-        pass
-    cpu, begun = server.cpu, time.monotonic()
-    async with await crowd(server, sessions):
-        return {
-            "opening a stream: CPU, ms": (server.cpu - cpu) / len(sessions) * 1000,
-            "streams opened a second": len(sessions) / (time.monotonic() - begun),
-        }
+RESULTS = Path(__file__).with_name("RESULTS.md")
+PATIENCE = 1_800.0  # s for a part
+# Of each part its arguments, and more of them for a quick run. POSTGRES is filled in.
+SMALL = ("--streams", "300", "--ending", "200", "--sends", "50", "--seconds", "5")
+PARTS = {
+    "broadcast": (("broadcast",), ("--streams", "500", "--rounds", "3", "--seconds", "1")),
+    "ours": (("ours",), SMALL),
+    "ours on PostgreSQL": (("ours", "--database", "POSTGRES"), SMALL),
+    "herd": (("herd",), ("--streams", "500")),
+    "scale": (("scale",), ("--accounts", "10000")),
+    "publish rate": (("publish_rate",), ("--seconds", "2")),
+}
+BY_ENVIRONMENT = ("scale", "publish rate")  # these are told their PostgreSQL so
 
 
-async def holding(server: Server, sessions: list[str]) -> Figures:
-    """What open streams hold while nothing happens."""
-    async with await crowd(server, sessions[:WARM]):
-        pass
-    await asyncio.sleep(SETTLING)
-    before, empty = holdings(server, 0), server.memory
-    async with await crowd(server, sessions):
-        await asyncio.sleep(SETTLING)
-        count = len(sessions)
-        each = (server.memory - empty) / count / 1024
-        return before | holdings(server, count) | {f"memory a stream at {count:,}, KiB": each}
+def measure(name: str, arguments: tuple[str, ...]) -> str:
+    """What the part printed; a line that says so if it failed or lacks what it needs."""
+    begun = time.monotonic()
+    print(f"{name} ...", file=sys.stderr)
+    try:
+        with postgres("POSTGRES" in arguments or name in BY_ENVIRONMENT) as url:
+            part, *rest = (url if word == "POSTGRES" else word for word in arguments)
+            done = subprocess.run(  # noqa: S603
+                [sys.executable, "-m", f"benchmarks.{part}", *rest],
+                cwd=ROOT,
+                env=os.environ | {"DATABASE_URL": url},
+                stdout=subprocess.PIPE,
+                timeout=PATIENCE,
+                check=True,
+                text=True,
+            )
+    except pytest.skip.Exception as missing:
+        return f"Left out: {missing}."
+    except (subprocess.SubprocessError, AssertionError) as error:
+        return f"Failed: {error}"
+    return f"{done.stdout.strip()}\n\nIt took {(time.monotonic() - begun) / 60:.0f} minutes."
 
 
-def holdings(server: Server, count: int) -> Figures:
-    return {
-        f"memory at {count:,} streams, MiB": server.memory / 2**20,
-        f"threads at {count:,}": server.threads,
-        f"open database files at {count:,}": server.database_files,
-    }
+class Durable(PostgreSQL):
+    """As installed: it waits for the disk."""
+
+    def command(self) -> tuple[str, ...]:
+        return tuple(word for word in super().command() if word != "-F")
 
 
-async def idling(server: Server, sessions: list[str], seconds: float) -> Figures:
-    """What open streams cost while nothing happens; pings and the hub's rounds included."""
-    async with await crowd(server, sessions):
-        await asyncio.sleep(SETTLING)
-        cpu = server.cpu
-        await asyncio.sleep(seconds)
-        used = (server.cpu - cpu) / seconds * 100
-    return {f"idle CPU at {len(sessions):,}, % of a core": used}
-
-
-async def delay(server: Server, sessions: list[str], sends: int, interval: float) -> Figures:
-    """From the commit in another process to the event at each of the readers."""
-    name = f"benchmark-{time.time_ns()}"  # not to take what an earlier round sent for this one's
-    arrivals: dict[int, list[float]] = {number: [] for number in range(sends)}
-
-    def on_event(event: bytes) -> None:
-        _, found, after = event.partition(f'"{name}-'.encode())
-        if found:
-            arrivals[int(after.partition(b'"')[0])].append(time.time())
-
-    async with await crowd(server, sessions, on_event):
-        sender = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.sender", name, str(sends), str(interval)),
-            cwd=place.ROOT,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        lines = (await sender.communicate())[0].decode().splitlines()
-        assert len(lines) == sends, "the sender failed"
-        await until(lambda: all(len(times) == len(sessions) for times in arrivals.values()))
-    committed = {int(number): float(at) for number, at in map(str.split, lines)}
-    delays = [(at - committed[number]) * 1000 for number in arrivals for at in arrivals[number]]
-    percent = statistics.quantiles(delays, n=100)
-    what = f"commit to event, {len(sessions):,} reading:"
-    return {f"{what} p50, ms": percent[49], f"{what} p99, ms": percent[98]}
-
-
-async def draining(server: Server, sessions: list[str]) -> Figures:
-    """SIGTERM while all streams are open."""
-    async with await crowd(server, sessions) as readers:
-        seconds, code = await asyncio.to_thread(server.stop)
-        await until(lambda: readers.closed == len(sessions))
-    what = f"SIGTERM at {len(sessions):,} streams:"
-    told = readers.had(b"bye") / len(sessions) * 100
-    return {f"{what} s to the end": seconds, f"{what} exit code": code, f"{what} `bye`, %": told}
-
-
-async def crowd(server: Server, sessions: list[str], on_event: Any = None) -> Crowd:
-    """A reader for each session, each with its first state."""
-    readers = Crowd(server.port, on_event)
-    await readers.open(sessions)
-    await until(lambda: readers.had(b"state") == len(sessions))
-    return readers
-
-
-def measure(options: argparse.Namespace, file: Path, sessions: list[str]) -> dict[str, Figures]:
-    """What was measured of each peer, under its name; each time on a server of its own."""
-    few, *more = (sessions[:count] for count in sorted(options.streams))
-    again, seconds, sends = (1, 5.0, 20) if options.quick else (3, 30.0, 200)
-    found: dict[str, Figures] = {}
-
-    def run(measurement: Callable[..., Coroutine[Any, Any, Figures]], *args: Any) -> None:
-        rounds = []
-        for _ in range(again if measurement is opening else 1):
-            with Server(kind, PEERS[peer], file, options.port) as server:
-                rounds.append(asyncio.run(measurement(server, *args)))
-            print(name, rounds[-1], file=sys.stderr)
-        for what in rounds[0]:
-            found[name][what] = statistics.median(figures[what] for figures in rounds)
-
-    for peer in PEERS:
-        for kind in options.server:
-            name = f"{peer}, {kind}"
-            found[name] = {}
-            run(opening, few)
-            run(holding, few)
-            if peer == "naive":
-                continue
-            for many in more:
-                run(holding, many)
-            run(idling, few, seconds)
-            run(delay, few[:1], sends, 0.15)
-            run(delay, few, sends // 5, 1.0)  # slowly: it is not the throughput that is asked
-            run(draining, few)
-    return found
+@contextmanager
+def postgres(is_needed: bool) -> Iterator[str]:
+    """The address of an empty one that lives as long as the block."""
+    if not is_needed:
+        yield ""
+        return
+    with Durable() as server:
+        yield server.url
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    options.add_argument("--quick", action="store_true", help="a minute; rough figures")
-    options.add_argument("--server", nargs="+", choices=place.SERVERS, default=[*place.SERVERS])
-    options.add_argument("--streams", nargs="+", type=int, help="1000 5000; quick: 200")
-    options.add_argument("--port", type=int, default=8900)
+    options.add_argument("--quick", action="store_true", help="small; rough figures")
+    options.add_argument("--only", nargs="+", choices=PARTS, default=[*PARTS])
     chosen = options.parse_args()
-    chosen.streams = chosen.streams or ([200] if chosen.quick else [1_000, 5_000])
-    place.raise_file_limit()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server goes with us
-    with place.database() as file:
-        sessions = place.log_in(max(chosen.streams))
-        print(table(measure(chosen, file, sessions)))
-
-
-def table(found: dict[str, Figures]) -> str:
-    """Markdown: a row a figure, a column a peer; beside a peer's figure its ratio to ours."""
-    ours = dict(zip(found, list(found.values())[: len(found) // 2] * 2, strict=True))
-    rows = ["| | " + " | ".join(found) + " |", "|---" + "|---:" * len(found) + "|"]
-    for what in next(iter(found.values())):
-        cells = (shown(found[name].get(what), ours[name][what]) for name in found)
-        rows.append(f"| {what} | " + " | ".join(cells) + " |")
-    return "\n".join(rows)
-
-
-def shown(value: float | None, ours: float) -> str:
-    if value is None:
-        return ""
-    text = f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
-    return text if value == ours or not ours else f"{text} ({value / ours:.1f} ×)"
+    texts = {}
+    for name in chosen.only:
+        arguments, small = PARTS[name]
+        texts[name] = measure(name, arguments + small if chosen.quick else arguments)
+    report = "\n\n".join([
+        "# Results",
+        "Written by `make bench`; [README.md](README.md) says what is measured and how.",
+        *(["**A quick run, of small sizes: rough figures, and what is to be reached is for full ones.**"] if chosen.quick else []),
+        machine.table(),
+        "## What is to be reached",
+        targets.table(texts),
+        *(f"## {name}\n\n{text}" for name, text in texts.items()),
+    ])  # fmt: skip
+    print(report)
+    if not chosen.quick and chosen.only == [*PARTS]:
+        RESULTS.write_text(report + "\n")
 
 
 if __name__ == "__main__":

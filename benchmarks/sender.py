@@ -1,11 +1,11 @@
-"""A process that sends to everyone at random intervals, and says when. Started by run.py.
+"""A process that sends to everyone what it is told to. Started by saying.py.
 
-    python -m benchmarks.sender NAME 200 0.15
+    python -m benchmarks.sender
 
-Prints per message its number and the clock right after the sender's own commit.
+Reads titles, a line each, and sends them one after another. Prints per message the clock
+(CLOCK_MONOTONIC, which all processes share) right after its own commit, before it is published.
 """
 
-import random
 import sys
 import time
 
@@ -17,17 +17,14 @@ django.setup()
 from notifications import EVERYONE, send  # noqa: E402 - it needs the set-up
 
 
-def main(name: str, count: int, interval: float) -> None:
-    for number in range(count):
-        # At random, so that no phase of anybody's polling is favoured.
-        time.sleep(interval * random.uniform(0.3, 1.7))
-        committed: list[float] = []
+def main() -> None:
+    print("ready", flush=True)
+    for line in sys.stdin:
         with transaction.atomic():
             # Before `send` registers its own: so this runs first, before anything is published.
-            transaction.on_commit(lambda: committed.append(time.time()))  # noqa: B023
-            send(f"{name}-{number}", to=EVERYONE, body="Some **text**.")
-        print(number, *committed, flush=True)
+            transaction.on_commit(lambda: print(time.monotonic(), flush=True))
+            send(line.strip(), to=EVERYONE)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+    main()

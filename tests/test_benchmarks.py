@@ -1,0 +1,67 @@
+"""The benchmarks conclude from their own tables, and count what is cut into pieces."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from benchmarks import tables, targets
+from benchmarks.place import HOST
+from benchmarks.readers import Readers
+
+PRINTED = """
+Some words.
+
+| server | first to last reader, ms | threads, at none | threads, at all |
+|---|---:|---:|---:|
+| bare asyncio | 100 (90–1,110) | 1 | 1 |
+| Express | 180 | 7 | 7 |
+| nginx + nchan | 1,150.5 | 2 | 2 |
+| ours, uvicorn | 135 (1–2) | 6 | 6 |
+| ours, daphne | 600 | 6 | 9 |
+"""
+
+
+def test_what_is_reached_is_computed_from_the_tables():
+    concluded = targets.table({"broadcast": PRINTED}).splitlines()
+    assert "1.35 ×, ≤ 1.40: met | 6 ×, ≤ 5: **not met**, 1.20 × that" in concluded[2]
+    assert "0.75 ×, ≤ 1: met |  | Express 180, nginx + nchan 1,150" in concluded[3]
+    assert "| not measured | not measured |" in concluded[4]
+    assert "0, ≤ 0: met | 3, ≤ 0: **not met** |" in concluded[6]
+
+
+def test_a_table_is_read_as_it_was_written():
+    rows = {"one": {"ms": [3.0, 1.0, 2000.0], "s": [7]}, "two": {"s": [0.25]}}
+    text = tables.table(rows)
+    assert "| one | 3 (1–2,000) | 7 |" in text
+    assert tables.read(text) == {"one": {"ms": 3, "s": 7}, "two": {"s": 0.2}}
+
+
+def test_events_are_counted_though_they_arrive_in_pieces():
+    with socket.create_server((HOST, 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                pieces = [b"HTTP/1.1 200 OK\r\n\r\n", b"data: x-1", b"2\n\nda", b"ta: x-12\n\n"]
+                for piece in pieces:
+                    connection.sendall(piece)
+                    time.sleep(0.02)  # so that it is not joined with the next; or it is no test
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with Readers(server.getsockname()[1]) as readers:
+            readers.open(["nobody"], b"\r\n\r\n")
+            seen = readers.receive(b"x-12", 2)
+        thread.join()
+    assert sum(count for _, count in seen) == 2
+
+
+def test_a_reader_that_is_cut_off_is_noticed():
+    with socket.create_server((HOST, 0)) as server, Readers(server.getsockname()[1]) as readers:
+        readers.connect(b"x")
+        server.accept()[0].close()
+        with pytest.raises(ConnectionError):
+            readers.receive(b"x", 1)
