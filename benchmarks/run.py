@@ -25,6 +25,9 @@ from .place import ROOT
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PATIENCE = 1_800.0  # s for a part
+QUICK = (
+    "**A quick run, of small sizes: rough figures, and what is to be reached is for full ones.**"
+)
 # Of each part its arguments, and more of them for a quick run. POSTGRES is filled in.
 SMALL = ("--streams", "300", "--ending", "200", "--sends", "50", "--seconds", "5")
 PARTS = {
@@ -90,7 +93,7 @@ def main() -> None:
     report = "\n\n".join([
         "# Results",
         "Written by `make bench`; [README.md](README.md) says what is measured and how.",
-        *(["**A quick run, of small sizes: rough figures, and what is to be reached is for full ones.**"] if chosen.quick else []),
+        *([QUICK] if chosen.quick else []),
         machine.table(),
         "## What is to be reached",
         targets.table(texts),
