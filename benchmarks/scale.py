@@ -395,7 +395,6 @@ def measure(size: Size) -> None:
     with Rival(lambda: send("x", to=EVERYONE)) as rival:
         send("x", to=[company])
     print(f"| ... another's send meanwhile, at most | {max(rival.waits):,.1f} | | | |")
-    row("archive to the hoarder: mark all read for good", lambda: acts.read_all(hoarder), 1)
 
 
 COLUMNS = {

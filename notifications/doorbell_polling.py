@@ -24,6 +24,8 @@ class Deaf(Exception):
 class Doorbell:
     """`ring()`, and its echo in every process, `rings()`."""
 
+    every_commit_rings = False  # also those for which nobody calls `ring()`
+
     def ring(self) -> None:
         """From any thread. Inside a transaction: heard once that commits, and only then."""
         transaction.on_commit(partial(rung.send, sender=None), robust=True)
@@ -56,6 +58,8 @@ class SqliteDoorbell(Doorbell):
     It changes when another connection has committed (https://sqlite.org/pragma.html), and asking
     for it is so cheap that it can be asked often.
     """
+
+    every_commit_rings = True
 
     def __init__(self, path: str, patience: float = SQLITE_PATIENCE) -> None:
         self.path, self.patience = path, patience

@@ -19,6 +19,7 @@ PACE = 0.025  # s from one look to the next: 40 a second, however often the bell
 # s after which to look though nothing has rung: what a lost ring costs. Less than one, because acts
 # of other processes never ring, and who may no longer read is to be gone within a second.
 LOOK_ANYWAY = 0.75
+LOOK_RARELY = 5.0  # the same where every commit rings, an act's too: on SQLite
 TICK = 1.0  # s between rounds of pings, ends of lifetimes, and publishing what has become due
 SWEEP = 15.0  # s between comparisons of all who are connected with the database
 TROUBLE_PAUSE = 1.0  # s before the next try when the database does not answer
@@ -71,7 +72,7 @@ class RunningHub(Hub):
         try:
             while True:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_ANYWAY):
+                    async with asyncio.timeout(self._patience()):
                         await self._awake.wait()
                 self._awake.clear()
                 begun = self.time()
@@ -91,6 +92,10 @@ class RunningHub(Hub):
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
             self._of_loop.pop(self._loop, None)
+
+    def _patience(self) -> float:
+        all_ring = self.hears and doorbell.current().every_commit_rings
+        return LOOK_RARELY if all_ring else LOOK_ANYWAY
 
     async def stop(self) -> None:
         """End it with its tasks and its thread. Its streams are told nothing."""
