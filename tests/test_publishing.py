@@ -216,7 +216,7 @@ def test_members_are_those_of_the_moment_of_publishing(people):
 
 
 def test_an_orphan_of_a_killed_sender_is_published_by_whoever_comes_next(people, monkeypatch):
-    monkeypatch.setattr(publishing, "publish_due", lambda: None)  # killed after the commit
+    monkeypatch.setattr(publishing, "_publish_at_once", lambda: None)  # killed after the commit
     orphan = send("orphan", to=[people.alice])
     assert orphan.position is None
     monkeypatch.undo()
