@@ -203,7 +203,8 @@ class Stream:
             # Else it was `cut`.
         except Exception:
             logger.exception("A stream of user %s failed; its reader will resume", self.user_id)
-            await send(LAST)
+            with suppress(Exception):  # daphne does not survive one
+                await send(LAST)
         finally:
             self.close()
 

@@ -215,6 +215,15 @@ async def test_one_that_takes_nothing_any_more_is_cut(hub, people, caplog):
     assert not caplog.records
 
 
+async def test_no_exception_of_a_send_that_fails_leaves_a_stream(hub, people):
+    async def send(message: dict[str, Any]) -> None:
+        raise OSError("gone")
+
+    one = Stream(hub, await sync_to_async(admission)(people.alice), None)
+    await one.drive(asyncio.Queue().get, send)
+    assert not hub.everyone()
+
+
 async def test_a_stream_that_has_sent_its_share_ends_after_what_it_sent(hub, people, monkeypatch):
     alice = await reader_of(hub, people.alice)
     monkeypatch.setattr(stream, "CREDIT", 1)
