@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.db import connection, connections
 from django.utils import translation
 from hypothesis import settings
+from playwright.async_api import Browser as Chromium
 
 from notifications.handler import SIGNALS, Handler
 from notifications.running import RunningHub
 from tests.browser import Browser
+from tests.chromium import NewReader, launch, readers
 from tests.inside import Inside
 from tests.people import People, meet
 from tests.server import COMMANDS, Server
@@ -136,6 +139,20 @@ async def browser(transactional_db: None) -> AsyncIterator[Callable[..., Awaitab
 
         yield start
     await sync_to_async(connections.close_all)()  # in the thread that async tests query from
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Chromium]:
+    """One for all tests, which run in its event loop: `asyncio(loop_scope="session")`."""
+    async for browser in launch():
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def reader(chromium: Chromium, server: Server) -> AsyncIterator[NewReader]:
+    """`await reader(people.alice)`: her message center, in a browser of her own."""
+    async for start in readers(chromium, server):
+        yield start
 
 
 @pytest.hookimpl(wrapper=True)

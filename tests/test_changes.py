@@ -44,6 +44,7 @@ async def test_it_tells_what_came_after_the_cursor_as_the_stream_does(inside, br
     alice = await browser(inside, people.alice)
     start = await alice.open()
     first = await asend("one", to=EVERYONE)
+    assert await alice.read() == "one"  # before it is withdrawn
     await asend("not hers", to=[people.bob])
     await asend("two", to=[people.alice])
     await sync_to_async(withdraw)(first)
