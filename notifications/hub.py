@@ -23,6 +23,7 @@ from .publishing import publish_due
 from .threads import Threads
 
 if TYPE_CHECKING:
+    from .stepping import Message
     from .stream import Stream
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ class Hub:
         self.is_current = False  # whether the last look came to the end of the log
         self.draining = False
         self.readers = Threads(READERS, "notifications-reader")
-        self._count = 0  # of open streams
+        # All of them, without a look at each user: a broadcast touches as little memory as can be.
+        self._open: dict[Stream, None] = {}
         self.capacity = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES
         self._past = Past()
         self._told: dict[Any, tuple[int, int]] = {}  # per user (version, endings) as of last state
@@ -72,8 +74,8 @@ class Hub:
     # ------------------------------------------------------------------------------ streams
 
     def everyone(self) -> "list[Stream]":
-        """All open streams."""
-        return [stream for mine in self.streams.values() for stream in mine]
+        """All open streams, the oldest first."""
+        return list(self._open)
 
     @property
     def refuses(self) -> Literal["drain", "too-many"] | None:
@@ -81,13 +83,12 @@ class Hub:
         if self.draining or not self.cursor.word:
             return "drain"
         # One connection more might leave no file for anything else.
-        return "too-many" if self._count >= self.capacity else None
+        return "too-many" if len(self._open) >= self.capacity else None
 
     def join(self, stream: "Stream") -> None:
         """From here on the ends of this user's streams reach it; changes once it is live."""
         mine = self.streams.setdefault(stream.user_id, {})
-        mine[stream] = None
-        self._count += 1
+        mine[stream] = self._open[stream] = None
         self._empty.clear()
         if self.draining:
             stream.end("drain")
@@ -107,8 +108,7 @@ class Hub:
         mine = self.streams.get(stream.user_id, {})
         if stream not in mine:
             return
-        del mine[stream]
-        self._count -= 1
+        del mine[stream], self._open[stream]
         if not mine:
             for of_users in (self.streams, self._told, self._owed):
                 of_users.pop(stream.user_id, None)
@@ -214,14 +214,15 @@ class Hub:
             yield
         finally:
             unsent, self._unsent = self._unsent, None
-            joined: dict[tuple[bytes, ...], bytes] = {}
+            now = self.time()
+            made: dict[tuple[bytes, ...], Message] = {}
             for stream in unsent:
-                stream.send_on(joined)
+                stream.send_on(now, made)
 
     def has_something(self, stream: "Stream") -> None:
         """Called by a stream with a backlog: to send it now, or with the rest of this look."""
         if self._unsent is None:
-            stream.send_on({})
+            stream.send_on(self.time(), {})
         else:
             self._unsent[stream] = None
 
@@ -230,15 +231,17 @@ class Hub:
         audience = None if message.everyone else sight.audiences[message.pk]
         entry = self._past.add(change, message, audience, sight.whole)
         self.cursor = change.cursor
-        concerned = self.streams.keys() if audience is None else audience & self.streams.keys()
         is_gone = change.event in (Change.Event.WITHDRAWN, Change.Event.EXPIRED)
-        for user_id in concerned:
-            for stream in self.streams[user_id]:
-                if stream.live and entry.concerns(user_id, stream.since):
-                    stream.receive(change.position, entry.data)
-                    stream.owed |= is_gone
+        for stream in self._open if audience is None else self._of(audience):
+            if stream.live and entry.concerns(stream.user_id, stream.since):
+                stream.receive(change.position, entry.data)
+                if is_gone:
+                    stream.owed = True
             if is_gone:
-                self._owe(user_id)
+                self._owe(stream.user_id)
+
+    def _of(self, users: set[Any]) -> "list[Stream]":
+        return [stream for user in users & self.streams.keys() for stream in self.streams[user]]
 
     def _tell(self, state: inbox.State) -> None:
         """Give the state to the streams of its user that are owed one or were told an older."""

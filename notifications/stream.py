@@ -87,11 +87,11 @@ class Stream:
         if not chunk:
             self.close()
             raise StopAsyncIteration
-        self._count(chunk)
+        self._count(chunk, self._hub.time())
         return chunk
 
-    def _count(self, chunk: bytes) -> None:
-        self._last = self._hub.time()
+    def _count(self, chunk: bytes, now: float) -> None:
+        self._last = now
         self._sent += len(chunk)
         if self._sent >= CREDIT:
             self.end("lifetime")
@@ -190,7 +190,7 @@ class Stream:
             while not (self.live or self.reason):
                 if part := await self._catch_up():
                     await send(_body(part))
-                    self._count(part)
+                    self._count(part, self._hub.time())
             self._send = send
             if self._backlog:
                 self._hub.has_something(self)
@@ -208,20 +208,25 @@ class Stream:
         finally:
             self.close()
 
-    def send_on(self, joined: dict[tuple[bytes, ...], bytes]) -> None:
-        """Send what waits, or wake who iterates. `joined`: pieces made for others, to be shared."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-        if self._send is None or self._rest is not None or not self._backlog:
+    def send_on(self, now: float, made: dict[tuple[bytes, ...], Message]) -> None:
+        """Send what waits, or wake who iterates. `made`: what others send, to be sent again."""
+        send = self._send
+        if send is None:
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+            return
+        if self._rest is not None or not self._backlog:
             return
         parts = tuple(self._backlog)
-        chunk = joined.get(parts) or joined.setdefault(parts, b"".join(parts))
+        message = made.get(parts)
+        if message is None:
+            message = made[parts] = _body(b"".join(parts))
         self._backlog.clear()
         self._bytes = 0
-        self._step(self._send, _body(chunk))
-        self._count(chunk)
+        self._step(send, message)
+        self._count(message["body"], now)
         if self.reason and self._rest is None and not self._backlog and self._send is not None:
-            send, self._send = self._send, None
+            self._send = None
             self._step(send, LAST)
 
     def _step(self, send: Send, message: Message) -> None:
@@ -241,7 +246,7 @@ class Stream:
             while self._backlog:
                 chunk = self._take()
                 await send(_body(chunk))
-                self._count(chunk)
+                self._count(chunk, self._hub.time())
             if self.reason and self._send is not None:
                 self._send = None
                 await send(LAST)
