@@ -34,6 +34,7 @@ TOUCHED_PACE = 0.5  # s between reads of the recently touched inboxes
 TOUCHED_AT_MOST = 60.0  # s back, after a pause; what is older, the sweep finds
 OVERLAP = 2.0  # s by which those reads overlap: an act may commit after later ones
 READERS = 4  # threads that open streams and read what they missed, on a connection each
+SWEPT_AT_ONCE = 500  # streams that are compared with the database at a time
 OWED_AT_ONCE = 2_000  # users whose states one look reads; others wait for the next
 
 
@@ -279,6 +280,13 @@ class Hub:
     async def sweep(self) -> None:
         """Compare all who are connected with the database: what the quick ways did not show."""
         streams = self.everyone()
+        # In parts: the looks in between wait for one of them, and a delivery shares the GIL with it
+        # no longer than that.
+        for start in range(0, len(streams), SWEPT_AT_ONCE):
+            await self._sweep(streams[start : start + SWEPT_AT_ONCE])
+        self.swept = self.time()
+
+    async def _sweep(self, streams: "list[Stream]") -> None:
         standings = await self._thread.ask(access.standings, {stream.user_id for stream in streams})
         sessions = await self._thread.ask(
             access.open_sessions, {stream.session_key for stream in streams}
@@ -290,7 +298,6 @@ class Hub:
                 stream.end("signed-out")
             elif version > stream.told:
                 self._owe(stream.user_id)
-        self.swept = self.time()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

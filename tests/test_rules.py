@@ -520,6 +520,19 @@ async def test_10_an_end_noted_past_all_signals_is_found_by_the_sweep(hub, peopl
     assert (alice.ended, bob.ended) == (True, False)
 
 
+async def test_10_a_sweep_in_parts_reaches_all(hub, people, monkeypatch):
+    monkeypatch.setattr("notifications.hub.SWEPT_AT_ONCE", 1)
+    alice = await Listener.open(hub, people.alice)
+    bob = await Listener.open(hub, people.bob)
+    await alice.take()
+    await bob.take()
+    await do(User.objects.update, is_active=False)
+    await hub.sweep()
+    await alice.take()
+    await bob.take()
+    assert (alice.ended, bob.ended) == (True, True)
+
+
 # --- 11. One consistent read --------------------------------------------------------------------
 
 
