@@ -37,6 +37,7 @@ PARTS = {
     "herd": (("herd",), ("--streams", "500")),
     "scale": (("scale",), ("--accounts", "10000")),
     "publish rate": (("publish_rate",), ("--seconds", "2")),
+    "acts": (("acts", "--database", "POSTGRES"), ("--readers", "500")),
 }
 BY_ENVIRONMENT = ("scale", "publish rate")  # these are told their PostgreSQL so
 

@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, Literal
 
-from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from .cursor import Cursor
-from .models import Head, Inbox, Message, Recipient
+from .models import Head, Inbox, Message, Recipient, user_key
 
 PAGE = 30  # messages on one page of the list
 BATCH = 500  # users whose states are read by one statement
@@ -129,8 +128,7 @@ def states(user_ids: Collection[Any]) -> Iterator[dict[Any, State]]:
 
     Users without an inbox row are left out: `Inbox.objects.ensure` first.
     """
-    user = Inbox._meta.get_field("user")
-    ids = [user.get_db_prep_value(pk, connection) for pk in user_ids]
+    ids = [user_key(pk) for pk in user_ids]
     for start in range(0, len(ids), BATCH):
         part = ids[start : start + BATCH]
         sql = _STATES.format(users=",".join(["%s"] * len(part)))

@@ -16,7 +16,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import EmptyResultSet, FieldDoesNotExist
 from django.core.validators import MaxLengthValidator
 from django.db import Error, connection, connections, models, router, transaction
-from django.db.models import Exists, F, Max, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.constants import OnConflict
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -359,39 +359,58 @@ class InboxManager(models.Manager["Inbox"]):
     def ensure(self, user_ids: Collection[Any]) -> None:
         """Make the rows that are not there yet. Safe from many processes at once."""
         there = set(self.filter(user_id__in=user_ids).values_list("user_id", flat=True))
-        missing = [pk for pk in user_ids if pk not in there]
-        if missing:
-            rows = [Inbox(user_id=pk, since=since) for pk, since in _since(missing).items()]
-            self.bulk_create(rows, ignore_conflicts=True)
+        if missing := [pk for pk in user_ids if pk not in there]:
+            self.make(missing)
+
+    def make(self, user_ids: Collection[Any]) -> None:
+        """As `ensure`, for who knows already that they are missing."""
+        with connection.cursor() as sql:
+            sql.execute(_inboxes(len(user_ids)), [user_key(pk) for pk in user_ids])
 
     def of(self, user_id: Any) -> "Inbox":
         """The user's row, made when first needed."""
         row = self.filter(user_id=user_id).first()
         if row is None:
-            self.ensure([user_id])
+            self.make([user_id])
             row = self.get(user_id=user_id)
         return row
 
     def locked(self, user_id: Any) -> "Inbox":
         """The user's row, locked until the end of the transaction. All that a user does is written
         under it. (SQLite has no row locks: there IMMEDIATE transactions lock more; see checks.)"""
-        return self.select_for_update().get(user_id=user_id)
+        sql = f"SELECT * FROM {self.model._meta.db_table} WHERE user_id = %s"
+        if connection.features.has_select_for_update:
+            sql += f" {connection.ops.for_update_sql()}"
+        # By hand, for each act begins with it.
+        for row in self.raw(sql, [user_key(user_id)]):
+            return row
+        raise self.model.DoesNotExist
 
 
-def _since(user_ids: Collection[Any]) -> dict[Any, int]:
-    """Per user the position of the last broadcast published before the account was made."""
-    users = get_user_model()._default_manager.filter(pk__in=user_ids)
-    try:
-        users.model._meta.get_field("date_joined")
-    except FieldDoesNotExist:
-        return dict.fromkeys(user_ids, 0)
-    joined = dict(users.values_list("pk", "date_joined"))
-    broadcasts = Message.objects.filter(everyone=True)
-    return {
-        pk: broadcasts.filter(published_at__lt=joined[pk]).aggregate(p=Max("position"))["p"] or 0
-        for pk in user_ids
-        if pk in joined
-    }
+def _inboxes(count: int) -> str:
+    """The statement that makes the inboxes of so many accounts, each since the last broadcast that
+    was published before the account was. By hand, for a broadcast may bring all of them at once."""
+    users: Any = get_user_model()
+    since = "0"
+    with suppress(FieldDoesNotExist):
+        joined: Any = users._meta.get_field("date_joined")
+        users = joined.model  # whose table has it: a parent has its child's key
+        since = f"""COALESCE((
+            SELECT m.position FROM {Message._meta.db_table} m
+            WHERE m.everyone = TRUE AND m.published_at < u.{joined.column}
+            ORDER BY m.position DESC LIMIT 1), 0)"""
+    ops, meta = connection.ops, users._meta
+    table, key = ops.quote_name(meta.db_table), f"u.{ops.quote_name(meta.pk.column)}"
+    return f"""{ops.insert_statement(OnConflict.IGNORE)} {Inbox._meta.db_table}
+            (user_id, since, version, seen, acts, endings)
+        SELECT {key}, {since}, 0, 0, '[]', 0 FROM {table} u
+        WHERE {key} IN ({", ".join(["%s"] * count)})
+        {ops.on_conflict_suffix_sql([], OnConflict.IGNORE, [], [])}"""
+
+
+def user_key(user_id: Any) -> Any:
+    """A user's primary key as SQL by hand takes it."""
+    return Inbox._meta.pk.get_db_prep_value(user_id, connection)
 
 
 class Inbox(models.Model):

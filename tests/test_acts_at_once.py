@@ -72,6 +72,17 @@ if ALL_AT_ONCE:
             assert at_once(lambda: send("another", to=EVERYONE).position)
 
 
+@pytest.mark.parametrize("to", ["everyone", "bob"])
+def test_an_act_is_four_statements(people, django_assert_num_queries, to):
+    """The lock, the message, the reader's row of it, the record."""
+    message = send("to read", to=EVERYONE if to == "everyone" else [people.bob])
+    Inbox.objects.ensure([people.bob.pk])
+    with transaction.atomic():
+        for act in EACH:
+            with django_assert_num_queries(6):  # and two of a savepoint
+                assert act(people.bob, message.pk)
+
+
 def test_no_act_rings_between_processes(people, django_assert_num_queries, monkeypatch):
     message = send("to read", to=EVERYONE)
     asked: list[str] = []

@@ -31,6 +31,19 @@ def test_what_is_reached_is_computed_from_the_tables():
     assert "0, ≤ 0: met | 3, ≤ 0: **not met** |" in concluded[6]
 
 
+ACTS = """
+| postgresql, 2 processes | all have it read, s | acts a second |
+|---|---:|---:|
+| 10,000 readers | 9 | 1,111 |
+| 10,000 whose inbox it makes | 17 | 588 |
+"""
+
+
+def test_readers_who_read_have_an_inbox():
+    (row,) = [row for row in targets.table({"acts": ACTS}).splitlines() if "mark one" in row]
+    assert "| 9 s, ≤ 10: met |" in row
+
+
 def test_a_table_is_read_as_it_was_written():
     rows = {"one": {"ms": [3.0, 1.0, 2000.0], "s": [7]}, "two": {"s": [0.25]}}
     text = tables.table(rows)

@@ -110,6 +110,31 @@ def test_doing_what_is_done_already_is_no_act(people):
     assert acted(people.alice) == [("read", [message.pk]), ("seen", [])]
 
 
+def test_what_is_put_away_is_put_away_once(people):
+    message = send("x", to=[people.alice])
+    for act in (acts.archive, acts.unread, acts.archive):
+        assert act(people.alice, message.pk)
+    assert [act for act, _ in acted(people.alice)] == ["archived", "unread"]
+
+
+def test_no_number_is_too_large_to_be_nobodys_message(people):
+    assert acts.read(people.alice, 2**63 - 1) is False
+    assert acts.read(people.alice, 2**63) is False
+
+
+def test_an_act_may_be_the_first_thing_that_is_heard_of_a_reader(people):
+    old, new = send("before the account", to=EVERYONE), User(username="new")
+    new.date_joined = timezone.now()
+    new.save()
+    message = send("after it", to=EVERYONE)
+    assert not acts.read(new, old.pk)
+    Inbox.objects.all().delete()
+    assert acts.read(new, message.pk)
+    row = Inbox.objects.get()
+    assert (row.since, row.version, row.seen, row.endings) == (old.position, 1, 0, 0)
+    assert acts.read(people.bob, old.pk)
+
+
 def test_mark_all_as_read_is_one_act_whatever_the_number(people):
     messages = [send(str(n), to=EVERYONE if n % 2 else [people.alice]) for n in range(20)]
     acts.read(people.alice, messages[0].pk)

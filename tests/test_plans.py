@@ -34,6 +34,7 @@ LIGHT = SIZE.accounts  # the newest account has few messages
 SOME = list(range(scale.SPECIAL + 1, SIZE.accounts, SIZE.accounts // 50))
 END = SIZE.messages
 OLD = END - 20
+BROADCAST = END // SIZE.every(scale.BROADCASTS) * SIZE.every(scale.BROADCASTS)  # the newest
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,6 +62,11 @@ def one_is_due() -> None:
     assert publish_due() == 1
 
 
+def first_act() -> None:
+    Inbox.objects.filter(pk=LIGHT).delete()
+    assert acts.read(light(), mine())
+
+
 QUESTIONS: dict[str, Callable[[], Any]] = {
     "the list": lambda: inbox.listing(light()),
     "the list, unread": lambda: inbox.listing(light(), "unread"),
@@ -80,6 +86,8 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
     "one is due": one_is_due,
     "read": lambda: acts.read(light(), mine()),
     "archive": lambda: acts.archive(light(), mine()),
+    "read a broadcast": lambda: acts.read(light(), BROADCAST),
+    "the first act": first_act,
     "seen": lambda: acts.seen(light()),
     "read all": lambda: acts.read_all(light()),
     "send to one": lambda: send("x", to=[light()]),

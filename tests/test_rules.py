@@ -562,7 +562,7 @@ async def test_11_a_page_and_its_state_are_of_one_moment(hub, people, monkeypatc
 async def test_12_two_processes_may_make_the_same_inbox_at_once(hub, people, monkeypatch):
     await do(Inbox.objects.all().delete)
     other = lambda: Inbox.objects.create(user_id=people.alice.pk, version=7)  # noqa: E731
-    once(monkeypatch, models, "_since", after=other)
+    once(monkeypatch, models, "_inboxes", after=other)
     assert (await do(Inbox.objects.of, people.alice.pk)).version == 7
 
 
