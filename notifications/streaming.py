@@ -152,6 +152,7 @@ def _changes(admission: access.Admission, after: str | None, version: int | None
     return state.counts(0) | {
         "events": [event.as_json() for event in events],
         "cursor": str(state.cursor),
+        "user": admission.user_id,
         "acts": acts,
         "reset": reset,
     }

@@ -90,8 +90,8 @@ def servers(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., Se
     """`servers("daphne", NAME="value")` starts one. No test may leave a traceback in its log."""
     started: list[Server] = []
 
-    def start(kind: str = "daphne", **env: str) -> Server:
-        server = Server(kind, tmp_path, **env)
+    def start(kind: str = "daphne", **options: str) -> Server:
+        server = Server(kind, tmp_path, **options)
         started.append(server)
         return server.__enter__()
 

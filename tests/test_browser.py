@@ -149,9 +149,10 @@ end_streams(sys.argv[2])
 
 
 async def test_a_page_of_one_user_never_goes_on_with_the_session_of_another(people, reader):
-    await asend("secret", to=[people.alice])
     await asend("hello", to=[people.bob])
     page = await reader(people.alice)
+    await asend("secret", to=[people.alice])
+    await page.sees(secret=False)  # so her stream is open
     await page.log_in(people.bob)
     await synced(end_streams, people.alice.pk)  # the page comes back, with bob's session
     await page.sees(hello=False)

@@ -57,6 +57,7 @@ async def test_it_tells_what_came_after_the_cursor_as_the_stream_does(inside, br
     assert answer["cursor"] == event.id
     counts = answer["unread"], answer["unseen"], answer["version"], answer["reset"]
     assert counts == (1, 1, 0, False)
+    assert answer["user"] == people.alice.pk  # a page of another can tell that it is not for it
     assert (await changes(alice, after=answer["cursor"]))["events"] == []
 
 

@@ -98,7 +98,7 @@ def test_the_modules_are_all_explained_from_those_that_know_nobody_upwards():
 
 
 def test_the_events_and_the_reasons_to_end_are_those_of_the_code():
-    script = (ROOT / "notifications/static/notifications/connection.js").read_text()
+    script = (ROOT / "notifications/static/notifications/source.js").read_text()
     known = re.search(r"const NAMES = (\[.*?\]);", script, re.DOTALL)
     assert known
     assert sorted(names(PROTOCOL, "event")) == sorted(json.loads(known[1]))

@@ -5,7 +5,7 @@
  * are (any filter, any page of it), and one place alone knows how rows are made: the template.
  */
 
-import { Connection } from "./connection.js";
+import { connect } from "./connect.js";
 import { Inbox } from "./inbox.js";
 import { List } from "./list.js";
 
@@ -18,6 +18,7 @@ class MessageCenter extends HTMLElement {
   #list;
   #inbox;
   #connection;
+  #state;
   #isRefreshing = false;
   #arrived = 0;
   #seen = ""; // the cursor up to which the server has been told
@@ -26,26 +27,22 @@ class MessageCenter extends HTMLElement {
   #title = document.title;
 
   connectedCallback() {
-    const { filter, first, stream, check } = this.dataset;
+    const { filter, first, url, user } = this.dataset;
     this.#list = new List(this);
     this.#inbox = new Inbox(filter, first === "true", this.#snapshot());
     const { signal } = this.#listeners;
     this.addEventListener("submit", (event) => this.#submit(event), { signal });
     this.addEventListener("click", (event) => this.#click(event), { signal });
     document.addEventListener("visibilitychange", () => this.#countDown(), { signal });
-    this.#connection = new Connection({
-      stream,
-      check,
-      cursor: () => this.#inbox.cursor,
-      receive: (name, id, data) => this.#receive(name, id, data),
-      show: (state) => this.#showState(state),
-    });
+    const { cursor, version } = this.#inbox;
+    const on = (name, data, id) => (name === "status" ? this.#showState(data) : this.#receive(name, id, data));
+    this.#connection = connect({ url, cursor, version, user, on });
     this.#render();
   }
 
   disconnectedCallback() {
     this.#listeners.abort();
-    this.#connection.end();
+    this.#connection.close();
     for (const timer of Object.values(this.#timers)) clearTimeout(timer);
   }
 
@@ -62,7 +59,7 @@ class MessageCenter extends HTMLElement {
   /** Whether the session still is this reader's; if not, nothing that is here is for who looks. */
   #isFor(user) {
     if (user === this.dataset.user) return true;
-    this.#connection.end();
+    this.#connection.close();
     location.reload();
     return false;
   }
@@ -87,7 +84,7 @@ class MessageCenter extends HTMLElement {
   }
 
   get #needsRefresh() {
-    return this.#inbox.isStale && this.isConnected && !this.#connection.isSignedOut;
+    return this.#inbox.isStale && this.isConnected && this.#state !== "signed-out";
   }
 
   async #fetchPage() {
@@ -122,6 +119,7 @@ class MessageCenter extends HTMLElement {
   }
 
   #showState(state) {
+    this.#state = state;
     for (const line of this.querySelectorAll("[data-state]")) line.hidden = line.dataset.state !== state;
     for (const button of this.querySelectorAll("[form]")) button.disabled = state === "signed-out";
   }
@@ -161,7 +159,7 @@ class MessageCenter extends HTMLElement {
   }
 
   #click({ target }) {
-    if (target.closest(".try-now")) this.#connection.open();
+    if (target.closest(".try-now")) this.#connection.retry();
     const row = target.closest(".link")?.closest("li");
     const button = row?.querySelector("[value=read]:not([hidden])");
     if (button) this.#act(button); // who follows the link has read the message

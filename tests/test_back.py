@@ -1,0 +1,59 @@
+"""A page that is kept for "back" and "forward" holds nothing meanwhile, and lives again."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from notifications import asend
+from tests.chromium import CHROMIUM, OPTIONS, needs_chromium
+from tests.listener import TELLING, Listener, has_streams, streams
+from tests.server import Server
+
+pytestmark = [
+    needs_chromium,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.only("sqlite"),  # what a page does does not depend on the database
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """With the cache that Playwright switches off: it loses sight of pages that are kept there."""
+    async with async_playwright() as playwright:
+        off = ["--disable-back-forward-cache"]
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=OPTIONS, ignore_default_args=off
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+def server(servers: Callable[..., Server]) -> Server:
+    return servers("daphne", application=TELLING)
+
+
+async def test_a_page_that_was_kept_for_back_is_live_again(people, server, reader):
+    alice = await reader(people.alice, path=None)
+    tab, other = await Listener.open(alice, path="/"), await Listener.open(alice)
+    await other.is_told("live")
+    await tab.page.evaluate("""() => {
+        addEventListener("pageshow", ({ persisted }) => { localStorage.wasKept = persisted; });
+        setInterval(() => {
+            localStorage.titles = heard.map(({ data }) => data.title).filter(Boolean);
+        }, 50);
+    }""")
+    await tab.page.goto(f"{server.url}/readyz")
+    await has_streams(server, 1)
+    await asend("meanwhile", to=[people.alice])
+    await other.hears("meanwhile")
+    await other.page.evaluate("localStorage.titles = ''")
+    await tab.page.evaluate("setTimeout(() => history.back())")
+    await other.page.wait_for_function("() => localStorage.wasKept === 'true'")
+    await other.page.wait_for_function("() => localStorage.titles === 'meanwhile'")
+    await asend("after", to=[people.alice])
+    await other.page.wait_for_function("() => localStorage.titles === 'meanwhile,after'")
+    await other.hears("meanwhile", "after")
+    assert streams(server) == 1
