@@ -23,7 +23,7 @@ from tests.browser import Browser
 from tests.chromium import NewReader, launch, readers
 from tests.inside import Inside
 from tests.people import People, meet
-from tests.server import COMMANDS, Server
+from tests.server import COMMANDS, Server, collect
 
 # A busy machine is no failure.
 settings.register_profile("patient", deadline=None)
@@ -106,6 +106,12 @@ def servers(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., Se
 def server(servers: Callable[..., Server]) -> Server:
     """A running daphne."""
     return servers("daphne")
+
+
+@pytest.fixture(scope="session")
+def production(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment as behind a proxy that ends TLS, with the static files collected."""
+    return collect(tmp_path_factory.mktemp("static"))
 
 
 @pytest.fixture(params=sorted(COMMANDS))

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 import psutil
+from django.conf import settings
 from django.db import connection
 
 from config import environment
@@ -130,6 +131,23 @@ def database_url() -> str:
     if connection.vendor == "sqlite":
         return environment.sqlite(Path(name).resolve())
     return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{quote(name)}").geturl()
+
+
+def collect(folder: Path) -> dict[str, str]:
+    """The environment of a server in production, whose static files are collected there."""
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "tests.collected",
+        "STATIC_ROOT": str(folder),
+        "DEBUG": "0",
+        "SECRET_KEY": settings.SECRET_KEY,  # which signs the tests' sessions
+        "ALLOWED_HOSTS": "localhost,127.0.0.1",
+        "TRUST_X_FORWARDED_PROTO": "1",
+    }
+    subprocess.run(
+        [sys.executable, "manage.py", "collectstatic", "--no-input", "--verbosity", "0"],
+        cwd=ROOT, env=os.environ | environment, check=True,
+    )  # fmt: skip
+    return environment
 
 
 def python(code: str, *args: str, **env: str) -> "subprocess.Popen[str]":

@@ -9,7 +9,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,6 @@ import httpx
 import psutil
 import pytest
 import uvicorn
-from django.conf import settings
 
 from notifications import EVERYONE, asend
 from notifications.stream import PING_AFTER
@@ -191,24 +189,6 @@ def certificate(tmp_path_factory) -> Path:
         capture_output=True,
     )  # fmt: skip
     return file
-
-
-@pytest.fixture(scope="module")
-def production(tmp_path_factory) -> dict[str, str]:
-    """An environment as behind nginx, with the static files collected."""
-    environment = {
-        "DJANGO_SETTINGS_MODULE": "tests.collected",
-        "STATIC_ROOT": str(tmp_path_factory.mktemp("static")),
-        "DEBUG": "0",
-        "SECRET_KEY": settings.SECRET_KEY,  # which signs the tests' sessions
-        "ALLOWED_HOSTS": "localhost,127.0.0.1",
-        "TRUST_X_FORWARDED_PROTO": "1",
-    }
-    subprocess.run(
-        [sys.executable, "manage.py", "collectstatic", "--no-input", "--verbosity", "0"],
-        cwd=ROOT, env=os.environ | environment, check=True,
-    )  # fmt: skip
-    return environment
 
 
 @pytest.fixture
