@@ -1,0 +1,61 @@
+"""How a page looks: a screenshot for people, axe for everybody."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+ROOT = Path(__file__).parent.parent
+SCREENSHOTS = ROOT / "screenshots"  # not in the repository
+AXE = ROOT / "tests/node/node_modules/axe-core/axe.min.js"
+
+needs_axe = pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed (npm)")
+
+PHONE = {"width": 360, "height": 740}
+ZOOMED = {"width": 320, "height": 256}  # CSS pixels that 400 % leave of 1280 x 1024
+THEMES, DIRECTIONS = ("light", "dark"), ("ltr", "rtl")
+
+# Once loaded it stays in the page. Neither it nor its results go through the page's own scripts,
+# so the Content-Security-Policy of the page stays as strict as it is.
+RUN = """() => axe.run(document, {resultTypes: ["violations"]}).then(({violations}) => violations
+    .flatMap(({id, help, nodes}) => nodes.map((node) => `${id}: ${help}: ${node.html}`)))"""
+
+
+async def violations(page: Page) -> list[str]:
+    """What axe finds on the page as it stands."""
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(AXE.read_text())
+    return await page.evaluate(RUN)
+
+
+async def look(page: Page, name: str, **media: Any) -> list[str]:
+    """Take `screenshots/NAME.png`; what axe finds."""
+    await page.emulate_media(**media)
+    # Playwright ends transitions, so that a picture is not of their midst; axe would see it, too.
+    SCREENSHOTS.mkdir(exist_ok=True)
+    await page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
+    return await violations(page)
+
+
+async def moving(page: Page) -> list[str]:
+    """What would move, for all that the reader's wish says."""
+    script = """() => [...document.querySelectorAll("*")].filter((each) => {
+        const style = getComputedStyle(each);
+        return style.animationName !== "none" || /[1-9]/.test(style.transitionDuration)
+            || style.scrollBehavior === "smooth";
+    }).map(({ outerHTML }) => outerHTML.slice(0, 80))"""
+    await page.emulate_media(reduced_motion="reduce")
+    return await page.evaluate(script)
+
+
+async def turn(page: Page, direction: str) -> None:
+    """As in a language of that direction; there is none yet."""
+    await page.evaluate("(dir) => { document.documentElement.dir = dir; }", direction)
+
+
+async def overflow(page: Page) -> int:
+    """By how many pixels the page is wider than the window."""
+    return await page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
