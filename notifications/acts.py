@@ -98,6 +98,12 @@ def unarchive(user: Any, message_id: int) -> bool:
     return _one(user, message_id, _UNARCHIVE)
 
 
+def undo_archive(user: Any, message_id: int) -> bool:
+    """Take back what was put away unread, as it was: nobody sees it half done."""
+    with transaction.atomic():
+        return unread(user, message_id) and unarchive(user, message_id)
+
+
 def read_all(user: Any, upto: int | None = None) -> None:
     """Mark read all up to position `upto` (None, or beyond: the end of the log). One act."""
     with _acting(user.pk) as (inbox, record):

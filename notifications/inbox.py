@@ -1,18 +1,20 @@
 """What one user has: the list and the counts, each read such that it is of one moment."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from operator import itemgetter
 from typing import Any, Literal
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from .cursor import Cursor
 from .models import Head, Inbox, Message, Recipient, user_key
 
 PAGE = 30  # messages on one page of the list
+MOST_PAGES = 33  # in one answer: some thousand rows, which a browser still shows without effort
 BATCH = 500  # users whose states are read by one statement
 TRIES = 3  # reads without a lock that may be spoilt by a change before one is made under locks
 
@@ -62,10 +64,16 @@ class Item:
         assert self.message.position is not None, "only published messages are in a list"
         return self.message.position
 
+    @property
+    def day(self) -> date:
+        """Of its publication, by the current time zone."""
+        assert self.message.published_at is not None, "only published messages are in a list"
+        return timezone.localdate(self.message.published_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A page of the list, and the state of the same moment. `more`: there are older ones."""
+    """A part of the list, and the state of the same moment. `more`: there are older ones."""
 
     state: State
     items: list[Item]
@@ -149,16 +157,25 @@ def touched_within(seconds: float) -> Iterator[tuple[Any, int, int]]:
     return iter(rows.values_list("pk", "version", "endings"))
 
 
-def listing(user: Any, filter: Filter = "all", before: int | None = None) -> Listing:
-    """A page of `user`'s messages, newest position first, and the state of the same moment.
+def listing(
+    user: Any,
+    filter: Filter = "all",
+    before: int | None = None,
+    *,
+    pages: int = 1,
+    words: Sequence[str] = (),
+) -> Listing:
+    """`user`'s messages, newest position first, and the state of the same moment.
 
-    before: only messages with a smaller position (None: from the newest).
+    before: only messages with a smaller position (None: from the newest). pages: how many of PAGE
+    messages, up to MOST_PAGES. words: only messages that have each of them in title or body.
     """
     since = Inbox.objects.of(user.pk).since
+    size = PAGE * min(pages, MOST_PAGES)
 
     def read() -> Listing:
-        items = _page(user.pk, since, filter, before)
-        return Listing(_state_of(user.pk), items[:PAGE], len(items) > PAGE)
+        items = _items(user.pk, since, filter, before, size + 1, words)
+        return Listing(_state_of(user.pk), items[:size], len(items) > size)
 
     return _at_one_moment(user.pk, read)
 
@@ -198,20 +215,31 @@ def _state(row: Any) -> State:
     return State(row.pk, cursor, row.version, unread, unseen, acts, row.endings)
 
 
-def _page(user_id: Any, since: int, filter: Filter, before: int | None) -> list[Item]:
-    """One item more than a page, if there is one."""
-    parts = [_own(user_id, filter)]
+def _items(
+    user_id: Any, since: int, filter: Filter, before: int | None, size: int, words: Sequence[str]
+) -> list[Item]:
+    """The first `size` of them."""
+    parts = [_own(user_id, filter, _having(words, "message__"))]
     if filter != "archived":  # what is put away has a row of its own, whatever its audience
-        parts.append(_broadcasts(user_id, since, filter))
+        parts.append(_broadcasts(user_id, since, filter, _having(words)))
     found: list[tuple[int, int, datetime | None]] = []
     for part in parts:
         if before is not None:
             part = part.filter(at__lt=before)
-        found += part.order_by("-at").values_list("at", "of", "was_read")[: PAGE + 1]
-    newest = sorted(found, key=itemgetter(0), reverse=True)[: PAGE + 1]
+        found += part.order_by("-at").values_list("at", "of", "was_read")[:size]
+    newest = sorted(found, key=itemgetter(0), reverse=True)[:size]
     messages = Message.objects.select_related("sender").in_bulk([pk for _, pk, _ in newest])
     archived = filter == "archived"
     return [_item(messages[pk], bool(read_at), archived) for _, pk, read_at in newest]
+
+
+def _having(words: Sequence[str], message: str = "") -> Q:
+    """Each of the words is in the title or in the body."""
+    conditions = Q()
+    for word in words:
+        title, body = f"{message}title__icontains", f"{message}body__icontains"
+        conditions &= Q(**{title: word}) | Q(**{body: word})
+    return conditions
 
 
 # Two queries, merged: no database finds a good plan for "this or that". They find position, message
@@ -220,7 +248,7 @@ def _page(user_id: Any, since: int, filter: Filter, before: int | None) -> list[
 # until it has found a page that is this user's.
 
 
-def _own(user_id: Any, filter: Filter) -> QuerySet[Any, Any]:
+def _own(user_id: Any, filter: Filter, having: Q) -> QuerySet[Any, Any]:
     """The user's own rows: of what came by name; and if archived, of all."""
     rows = Recipient.objects.filter(user_id=user_id, archived_at__isnull=filter != "archived")
     if filter != "archived":
@@ -228,17 +256,18 @@ def _own(user_id: Any, filter: Filter) -> QuerySet[Any, Any]:
     if filter == "unread":
         rows = rows.filter(read_at=None)
     rows = rows.filter(message__withdrawn_at=None, message__expired_at=None)
-    rows = rows.filter(message__position__isnull=False)
+    rows = rows.filter(having, message__position__isnull=False)
     return rows.annotate(at=F("message__position") + 0, of=F("message_id"), was_read=F("read_at"))
 
 
-def _broadcasts(user_id: Any, since: int, filter: Filter) -> QuerySet[Any, Any]:
+def _broadcasts(user_id: Any, since: int, filter: Filter, having: Q) -> QuerySet[Any, Any]:
     """The messages to everyone that the user has not put away."""
     mine = Recipient.objects.filter(message_id=OuterRef("pk"), user_id=user_id)
     dealt_with = Q(archived_at__isnull=False)
     if filter == "unread":
         dealt_with |= Q(read_at__isnull=False)
-    left = Message.objects.live().broadcast_since(since).exclude(Exists(mine.filter(dealt_with)))
+    left = Message.objects.live().broadcast_since(since).filter(having)
+    left = left.exclude(Exists(mine.filter(dealt_with)))
     was_read = Subquery(mine.values("read_at"))
     return left.annotate(at=F("position") + 0, of=F("pk"), was_read=was_read)
 

@@ -1,11 +1,15 @@
 """The message center's pages, complete without JavaScript, and what their forms post."""
 
 from dataclasses import replace
+from datetime import timedelta
+from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
@@ -16,6 +20,7 @@ from .answers import BadInput, error, for_users, json, wants_json
 from .cursor import Cursor
 from .publishing import publish_due
 
+LONGEST_SEARCH = 200  # characters: a title
 FILTERS: tuple[inbox.Filter, ...] = ("all", "unread", "archived")
 ACTS = {
     "read": acts.read,
@@ -29,22 +34,27 @@ ACTS = {
 @for_users()
 @cache_control(private=True, no_store=True)
 def center(request: HttpRequest) -> HttpResponse:
-    """`GET /messages/`: `?filter=all|unread|archived`, `?before=CURSOR` for older ones."""
+    """`GET /messages/`: `?filter=all|unread|archived`, `?q=` to search; older ones by
+    `?before=CURSOR`, or by `?pages=N`: the first N pages, of one moment."""
     publish_due()  # what is due belongs on this page, also where no hub has published it yet
-    filter = _filter(request)
+    filter, pages, query = _filter(request), _pages(request), _query(request)
     before = _cursor(request.GET.get("before"), "before")
-    listing = inbox.listing(request.user, filter, before and before.position)
+    position = before and before.position
+    listing = inbox.listing(request.user, filter, position, pages=pages, words=query.split())
     older = None
     if listing.more:
-        older = Cursor(listing.state.cursor.word, listing.items[-1].position)
+        older = str(Cursor(listing.state.cursor.word, listing.items[-1].position))
     context = {
         "listing": listing,
         "state": listing.state,
         "filter": filter,
+        "query": query,
         "is_first_page": before is None,
+        "takes_new": before is None and not query,
         "older": older,
+        "grown": pages + 1 if pages < inbox.MOST_PAGES else None,
     }
-    return render(request, "notifications/center.html", context)
+    return _local(request, "notifications/center.html", context)
 
 
 @require_safe
@@ -62,7 +72,7 @@ def message(request: HttpRequest, message_id: int) -> HttpResponse:
     status = 410 if gone else 200
     if wants_json(request):
         return json(_gone(item) if gone else _item(item), status)
-    return render(request, "notifications/message.html", {"item": item}, status=status)
+    return _local(request, "notifications/message.html", {"item": item}, status)
 
 
 @require_safe
@@ -79,8 +89,11 @@ def snapshot(request: HttpRequest) -> HttpResponse:
 @require_POST
 @for_users()
 def act(request: HttpRequest, message_id: int, act: str) -> HttpResponse:
-    """`POST /messages/<id>/read/`, `unread/`, `archive/`, `unarchive/`."""
-    if act not in ACTS or not ACTS[act](request.user, message_id):
+    """`POST /messages/<id>/read/`, `unread/`, `archive/`, `unarchive/`, `unarchive/?unread=1`."""
+    work = ACTS.get(act)
+    if act == "unarchive" and "unread" in request.GET:
+        work = acts.undo_archive
+    if work is None or not work(request.user, message_id):
         return _not_found(request)
     return _done(request)
 
@@ -99,6 +112,23 @@ def seen(request: HttpRequest) -> HttpResponse:
     """`POST /messages/seen/`: the bell has been looked at, up to `upto=CURSOR` or now."""
     acts.seen(request.user, _upto(request))
     return _done(request)
+
+
+def _local(
+    request: HttpRequest, template: str, context: dict[str, Any], status: int = 200
+) -> HttpResponse:
+    """The page by the reader's clock, as far as their browser has told its time zone."""
+    name = request.COOKIES.get("timezone")
+    zone = ZoneInfo(name) if name in _zones() else None
+    with timezone.override(zone):
+        today = timezone.localdate()
+        days = {"today": today, "yesterday": today - timedelta(days=1), "zone": zone}
+        return render(request, template, context | days, status=status)
+
+
+@cache
+def _zones() -> set[str]:
+    return available_timezones()
 
 
 def _state(state: inbox.State) -> dict[str, Any]:
@@ -143,6 +173,20 @@ def _filter(request: HttpRequest) -> inbox.Filter:
         if asked == known:
             return known
     raise BadInput("filter", _("Use all, unread or archived."))
+
+
+def _pages(request: HttpRequest) -> int:
+    asked = request.GET.get("pages", "1")
+    if asked.isdecimal() and len(asked) < 5 and 1 <= int(asked) <= inbox.MOST_PAGES:
+        return int(asked)
+    raise BadInput("pages", _("Use a number from 1 to %d.") % inbox.MOST_PAGES)
+
+
+def _query(request: HttpRequest) -> str:
+    query = request.GET.get("q", "").strip()
+    if len(query) > LONGEST_SEARCH or "\0" in query:
+        raise BadInput("q", _("Use at most %d characters.") % LONGEST_SEARCH)
+    return query
 
 
 def _cursor(text: str | None, field: str) -> Cursor | None:

@@ -108,6 +108,10 @@ class Reader:
         """Wait until the page says that so many are unread."""
         await expect(self.find(".unread-count").first).to_have_text(str(unread))
 
+    async def is_live(self) -> None:
+        """Wait until the page is told of what is new."""
+        await expect(self.find("message-center h1")).to_have_attribute("title", "Live")
+
     async def try_now(self) -> None:
         """Have the page look for its server now, however long it had meant to wait."""
         await self.page.evaluate("dispatchEvent(new Event('online'))")

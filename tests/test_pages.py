@@ -121,6 +121,73 @@ def test_older_pages_keep_the_filter(people, alice):
     assert titles(alice.get(CENTER + older)) == ["number 0"]
 
 
+def test_a_search_finds_what_has_all_its_words_in_title_or_body_within_the_filter(people, alice):
+    send("The lift is broken", to=EVERYONE, body="On *all* floors.")
+    lift = send("The lift works", to=[people.alice])
+    send("Lift for Bob", to=[people.bob])
+    send("电梯坏了", to=[people.alice], body="100% of it")
+    alice.post(f"{CENTER}{lift.pk}/read/")
+    assert titles(alice.get(CENTER, {"q": " LIFT  the"})) == [
+        "The lift works",
+        "The lift is broken",
+    ]
+    assert titles(alice.get(CENTER, {"q": "lift floors"})) == ["The lift is broken"]
+    assert titles(alice.get(CENTER, {"q": "lift", "filter": "unread"})) == ["The lift is broken"]
+    assert titles(alice.get(CENTER, {"q": "电梯"})) == titles(alice.get(CENTER, {"q": "0%"}))
+    alice.post(f"{CENTER}{lift.pk}/archive/")
+    assert titles(alice.get(CENTER, {"q": "works", "filter": "archived"})) == ["The lift works"]
+    page = alice.get(CENTER, {"q": '"nothing" & nobody', "filter": "unread"}).content.decode()
+    assert "Nothing found." in page
+    assert 'value="&quot;nothing&quot; &amp; nobody"' in page
+    assert 'href="?q=%22nothing%22+%26+nobody"' in page  # the filter "All", with the same search
+
+
+def test_the_first_pages_come_as_one_and_lead_on(people, alice):
+    for number in range(65):
+        send(f"number {number}", to=EVERYONE if number % 3 else [people.alice])
+    page = alice.get(CENTER, {"pages": 2})
+    assert titles(page) == [f"number {number}" for number in range(64, 4, -1)]
+    assert 'data-grown="?pages=3"' in page.content.decode()
+    older = re.search(r'class="more"><a href="([^"]*)"', page.content.decode())[1]
+    assert titles(alice.get(CENTER + older)) == [f"number {number}" for number in range(4, -1, -1)]
+    page = alice.get(CENTER, {"pages": 33})
+    assert len(titles(page)) == 65
+    assert "Older messages" not in page.content.decode()
+
+
+def test_days_are_headings_by_the_clock_of_the_reader(people, alice):
+    noon = timezone.now().replace(hour=12, minute=0, second=0)
+    for age in (timedelta(days=1), timedelta(hours=1), timedelta(0)):
+        message = send(str(age), to=[people.alice])
+        Message.objects.filter(pk=message.pk).update(published_at=noon - age)
+
+    def days():
+        page = alice.get(CENTER).content.decode().partition("<template>")[0]
+        found = re.findall(r"<h2>([^<]*)</h2>|<time[^>]*>([^<]*)</time>", page)
+        return [day or time for day, time in found]
+
+    by_utc = ["Today", "noon UTC", "11 a.m. UTC", "Yesterday", "noon UTC"]
+    assert days() == by_utc
+    alice.cookies["timezone"] = "Pacific/Kiritimati"  # 14 hours ahead: there it is tomorrow
+    _, *times = days()
+    assert (times[:2], times[-1]) == (["2 a.m.", "1 a.m."], "2 a.m.")
+    for forged in ("../../etc/passwd", "Europe", "x" * 5_000, "Mars/Olympus"):
+        alice.cookies["timezone"] = forged
+        assert days() == by_utc
+
+
+def test_an_archive_is_undone_as_it_was(people, alice):
+    message = send("a message", to=[people.alice])
+    for _ in range(2):
+        alice.post(f"{CENTER}{message.pk}/archive/")
+        before = alice.get("/messages/snapshot/?counts=1").json()["version"]
+        answer = alice.post(f"{CENTER}{message.pk}/unarchive/?unread=1", headers=JSON)
+        assert (answer.json()["unread"], answer.json()["version"]) == (1, before + 2)
+        assert rows(alice.get(CENTER)) == [("a message", False)]
+    stranger = logged_in(people.bob).post(f"{CENTER}{message.pk}/unarchive/?unread=1")
+    assert stranger.status_code == 404
+
+
 def test_the_forms_do_what_they_say_and_lead_back(people, alice):
     message = send("a message", to=[people.alice])
     back = f"{CENTER}?filter=unread"
@@ -264,6 +331,11 @@ def test_pages_bring_nothing_inline_and_say_so(people, alice):
         ("/messages/?filter=everything", "filter"),
         ("/messages/?before=yesterday", "before"),
         ("/messages/?before=", "before"),
+        ("/messages/?pages=0", "pages"),
+        ("/messages/?pages=34", "pages"),
+        ("/messages/?pages=many", "pages"),
+        ("/messages/?q=%00", "q"),
+        (f"/messages/?q={'x' * 201}", "q"),
     ],
 )
 def test_a_bad_question_is_answered_with_the_name_of_the_field(alice, path, field):

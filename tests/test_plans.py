@@ -72,6 +72,7 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
     "the list, unread": lambda: inbox.listing(light(), "unread"),
     "the list, archived": lambda: inbox.listing(light(), "archived"),
     "the list, older": lambda: inbox.listing(light(), "all", END // 2),
+    "the list, grown": lambda: inbox.listing(light(), pages=inbox.MOST_PAGES),
     "one message": lambda: inbox.item(light(), mine()),
     "a state": lambda: inbox.state(light()),
     "many states": lambda: list(inbox.states(SOME)),

@@ -2,15 +2,20 @@
  * <message-center>: keeps the page that the server rendered true, and spares it the reloads.
  *
  * The snapshot of a page is the page itself: fetched again, it says what the counts and this list
- * are (any filter, any page of it), and one place alone knows how rows are made: the template.
+ * are (any filter, any search, any part of it), and one place alone knows how rows are made: the
+ * template.
  */
 
 import { connect } from "./connect.js";
 import { Inbox } from "./inbox.js";
+import { press, remember } from "./keys.js";
 import { List } from "./list.js";
 
 const SEEN_AFTER = 1_000; // ms in sight until the bell's number is cleared
-const TELL_AFTER = 1_000; // ms in which arrivals are told together
+const TELL_AFTER = 1_000; // ms in which what happens is told together
+const UNDO = 6_000; // ms at least for who wants to take an archive back
+const TICK = 60_000; // ms: times are told by the minute
+const MANY = 99; // new messages that are shown at once; beyond, the list starts anew
 const FIRST_WAIT = 1_000; // ms until a snapshot that failed is asked for again; doubled, jittered
 const LAST_WAIT = 60_000;
 
@@ -18,9 +23,14 @@ class MessageCenter extends HTMLElement {
   #list;
   #inbox;
   #connection;
-  #state;
+  #state; // of the connection
+  #failure;
+  #again; // does what has failed once more
+  #archived; // the row that "Undo" is about
+  #grown; // {before, oldest} while older messages are asked for: the page's address, the last position
   #isRefreshing = false;
-  #arrived = 0;
+  #news = 0;
+  #told = new Set(); // sentences
   #seen = ""; // the cursor up to which the server has been told
   #timers = {};
   #listeners = new AbortController();
@@ -28,15 +38,19 @@ class MessageCenter extends HTMLElement {
 
   connectedCallback() {
     const { filter, first, url, user } = this.dataset;
+    this.#failure = this.#find(".failure");
     this.#list = new List(this);
-    this.#inbox = new Inbox(filter, first === "true", this.#snapshot());
-    const { signal } = this.#listeners;
-    this.addEventListener("submit", (event) => this.#submit(event), { signal });
-    this.addEventListener("click", (event) => this.#click(event), { signal });
-    document.addEventListener("visibilitychange", () => this.#countDown(), { signal });
+    this.#inbox = new Inbox(filter, first === "true", this.#snapshot(this));
     const { cursor, version } = this.#inbox;
     const on = (name, data, id) => (name === "status" ? this.#showState(data) : this.#receive(name, id, data));
     this.#connection = connect({ url, cursor, version, user, on });
+    const { signal } = this.#listeners;
+    this.addEventListener("submit", (event) => this.#submit(event), { signal });
+    this.addEventListener("click", (event) => this.#click(event), { signal });
+    this.addEventListener("keydown", (event) => press(event, this), { signal });
+    document.addEventListener("visibilitychange", () => this.#countDown(), { signal });
+    remember(this.#find("[name=letters]"));
+    this.#timers.tick = setInterval(() => this.#list.tick(), TICK);
     this.#render();
   }
 
@@ -46,13 +60,21 @@ class MessageCenter extends HTMLElement {
     for (const timer of Object.values(this.#timers)) clearTimeout(timer);
   }
 
+  #find(selector) {
+    return this.querySelector(selector);
+  }
+
   // ------------------------------------------------------------------------------- what comes in
 
   #receive(name, id, data) {
     if (name === "ready" && !this.#isFor(String(data.user))) return;
     const { position } = this.#inbox;
+    if (name === "withdrawn" && data.reason === name && this.#list.shows(data.id)) this.#tell(this.dataset.withdrawn);
     this.#inbox.receive(name, id, data);
-    if (name === "message" && this.#inbox.position > position) this.#announce();
+    if (name === "message" && this.#inbox.position > position) {
+      this.#news += 1;
+      this.#tell();
+    }
     this.#render();
   }
 
@@ -64,27 +86,32 @@ class MessageCenter extends HTMLElement {
     return false;
   }
 
-  /** What this page, as the server has just rendered it, shows. */
-  #snapshot() {
-    const { cursor, version, unread, unseen } = this.dataset;
+  /** What `page`, as the server has just rendered it, shows; from now on this one does. */
+  #snapshot(page) {
+    const { cursor, version, unread, unseen } = page.dataset;
     const numbers = { version: Number(version), unread: Number(unread), unseen: Number(unseen) };
-    const more = this.querySelector(".more").childElementCount > 0;
-    return { cursor, ...numbers, more, messages: this.#list.read() };
+    return { cursor, ...numbers, more: Boolean(page.querySelector(".more a")), messages: this.#list.read(page) };
   }
 
   async #refresh() {
     if (this.#isRefreshing) return;
     this.#isRefreshing = true;
     for (let wait = FIRST_WAIT; this.#needsRefresh; wait = Math.min(2 * wait, LAST_WAIT)) {
+      const grown = this.#grown;
       const fresh = await this.#fetchPage().catch(() => null);
       if (fresh) this.#adopt(fresh);
-      else await new Promise((resume) => setTimeout(resume, wait * (0.5 + Math.random() / 2)));
+      if (grown) this.#haveGrown(grown, fresh);
+      else if (!fresh) await new Promise((resume) => setTimeout(resume, wait * (0.5 + Math.random() / 2)));
     }
     this.#isRefreshing = false;
   }
 
   get #needsRefresh() {
-    return this.#inbox.isStale && this.isConnected && this.#state !== "signed-out";
+    return (this.#inbox.isStale ||= Boolean(this.#grown)) && this.isConnected && !this.#isSignedOut;
+  }
+
+  get #isSignedOut() {
+    return this.#state === "signed-out";
   }
 
   async #fetchPage() {
@@ -95,45 +122,80 @@ class MessageCenter extends HTMLElement {
 
   #adopt(fresh) {
     if (!this.#isFor(fresh.dataset.user)) return;
-    const { focused } = this.#list;
-    Object.assign(this.dataset, fresh.dataset);
-    for (const part of ["ul", ".more"]) {
-      this.querySelector(part).replaceChildren(...fresh.querySelector(part).childNodes);
-    }
-    this.#inbox.replace(this.#snapshot());
+    this.#find(".more").replaceChildren(...fresh.querySelector(".more").cloneNode(true).childNodes);
+    this.#inbox.replace(this.#snapshot(fresh));
     this.#render();
-    if (focused) this.#list.focus(focused);
+  }
+
+  // ---------------------------------------------------------------------------- older messages
+
+  #grow(link) {
+    this.#grown = { before: location.href, oldest: this.#inbox.known.at(-1).position };
+    history.replaceState(null, "", link.dataset.grown);
+    this.#find(".list").ariaBusy = true;
+    this.#refresh();
+  }
+
+  #haveGrown({ before, oldest }, fresh) {
+    this.#grown = undefined;
+    this.#find(".list").ariaBusy = false;
+    if (fresh) return this.#list.focus(this.#inbox.messages.find(({ position }) => position < oldest)?.id, false);
+    history.replaceState(null, "", before);
+    this.#fail(this.#find(".more"), () => this.#grow(this.#find(".more a")));
   }
 
   // -------------------------------------------------------------------------------- what is shown
 
   #render() {
-    const { messages, counts, isStale } = this.#inbox;
+    const { known, messages, counts, isStale } = this.#inbox;
     if (isStale) this.#refresh();
-    this.#list.render(messages);
+    const waiting = this.#list.render(known);
+    const pill = this.#find(".pill");
+    pill.hidden = !waiting;
+    pill.textContent = this.#sayNew(waiting > MANY ? `${MANY}+` : waiting);
     for (const number of this.querySelectorAll(".unread-count")) number.textContent = counts.unread;
-    this.querySelector("[value=all-read]").hidden = counts.unread === 0;
-    this.querySelector(".empty").hidden = messages.length > 0;
-    document.title = counts.unseen ? `(${counts.unseen}) ${this.#title}` : this.#title;
+    this.#find("[value=all-read]").hidden = !counts.unread;
+    this.#find(".empty").hidden = messages.length;
+    if (!document.querySelector("message-bell")) {
+      document.title = counts.unseen ? `(${counts.unseen}) ${this.#title}` : this.#title;
+    }
     this.#countDown();
+  }
+
+  #sayNew(n) {
+    const { one, many } = this.dataset;
+    return n === 1 ? one : many.replace("{n}", n);
   }
 
   #showState(state) {
     this.#state = state;
-    for (const line of this.querySelectorAll("[data-state]")) line.hidden = line.dataset.state !== state;
-    for (const button of this.querySelectorAll("[form]")) button.disabled = state === "signed-out";
+    const isOut = this.#isSignedOut;
+    for (const line of this.querySelectorAll("[data-state]")) {
+      line.hidden = line.dataset.state !== state;
+      if (!line.hidden) this.#tell(line.firstElementChild.textContent, isOut);
+    }
+    for (const button of this.querySelectorAll("[form]")) button.disabled = isOut;
+    this.#find("h1").title = state === "live" ? this.dataset.live : "";
   }
 
-  /** Tell those who do not see it what has arrived, several at once. */
-  #announce() {
-    this.#arrived += 1;
-    this.#timers.tell ??= setTimeout(() => {
-      const { one, many } = this.dataset;
-      const text = this.#arrived === 1 ? one : many.replace("{n}", this.#arrived);
-      if (!document.hidden) this.querySelector(".news").textContent = text;
-      this.#arrived = 0;
-      this.#timers.tell = undefined;
-    }, TELL_AFTER);
+  /** Say it to who does not see it; what is not urgent together with what else there is to say. */
+  #tell(sentence, isUrgent) {
+    const say = (where, text) => (this.#find(where).textContent = document.hidden ? "" : text);
+    if (isUrgent) return say(".alert", sentence);
+    if (sentence) this.#told.add(sentence);
+    this.#later("tell", TELL_AFTER, () => {
+      if (this.#news) this.#told.add(this.#sayNew(this.#news));
+      say(".news", [...this.#told].join(" "));
+      this.#told.clear();
+      this.#news = 0;
+    });
+  }
+
+  #later(name, delay, work) {
+    this.#timers[name] ??= setTimeout(() => {
+      this.#timers[name] = undefined;
+      work();
+    }, delay);
   }
 
   /** Tell the server what has been seen, once it has been in sight for a while. */
@@ -144,40 +206,97 @@ class MessageCenter extends HTMLElement {
       this.#timers.seen = undefined;
       return;
     }
-    this.#timers.seen ??= setTimeout(() => {
-      this.#timers.seen = undefined;
+    this.#later("seen", SEEN_AFTER, () => {
       this.#seen = this.#inbox.cursor;
       this.#post(this.dataset.seen);
-    }, SEEN_AFTER);
+    });
   }
 
   // ------------------------------------------------------------------------- what the reader does
 
   #submit(event) {
+    if (event.target.id !== "acts") return;
     event.preventDefault();
     this.#act(event.submitter);
   }
 
-  #click({ target }) {
-    if (target.closest(".try-now")) this.#connection.retry();
-    const row = target.closest(".link")?.closest("li");
-    const button = row?.querySelector("[value=read]:not([hidden])");
+  #click(event) {
+    const hit = (selector) => event.target.closest(selector);
+    const older = hit("[data-grown]");
+    if (older && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      this.#grow(older);
+    }
+    if (hit(".try-now")) this.#connection.retry();
+    if (hit(".help")) this.#find("dialog").showModal();
+    if (hit(".pill")) this.#showNew();
+    if (hit(".undo button")) this.#undo();
+    if (hit(".retry")) this.#retry();
+    const button = hit(".link")?.closest("li").querySelector("[value=read]:not([hidden])");
     if (button) this.#act(button); // who follows the link has read the message
   }
 
   /** Show it at once; the stream will say what has become of it. What failed is taken back. */
-  async #act(button) {
+  async #act(button, value = button.value, url = button.formAction) {
     const row = button.closest("li");
-    const alert = this.querySelector(".failure");
-    alert.textContent = "";
-    this.#list.preview(button.value, row ? Number(row.dataset.id) : undefined);
-    if (await this.#post(button.formAction)) return;
-    alert.textContent = this.dataset.failed;
+    this.#failure.hidden = true;
+    this.#tell("", true);
+    if (value === "archived") this.#offerUndo(row);
+    if (!row) this.#list.reveal(); // all that is marked has been shown
+    this.#list.preview(value, Number(row?.dataset.id));
+    if (await this.#post(url)) return;
+    this.#find(".undo").hidden = true;
     this.#list.restore();
+    if (this.#isSignedOut) return;
+    const beside = row?.checkVisibility() ? row : this.#find("header");
+    this.#fail(beside, () => this.#act(button, value, url));
+  }
+
+  #fail(beside, again) {
+    this.#again = again;
+    this.#failure.hidden = false;
+    beside.append(this.#failure);
+    this.#tell(this.#failure.firstElementChild.textContent, true);
+  }
+
+  #retry() {
+    (this.#failure.closest("li") ?? this.#failure.previousElementSibling).focus();
+    this.#failure.hidden = true;
+    this.#again();
+  }
+
+  #offerUndo(row) {
+    const line = this.#find(".undo");
+    this.#archived = { row, wasRead: row.dataset.read === "true" };
+    this.#tell(line.firstElementChild.textContent);
+    line.hidden = false;
+    const end = () => {
+      if (!(line.hidden = !line.matches(":hover, :focus-within"))) this.#timers.undo = setTimeout(end, UNDO);
+    };
+    clearTimeout(this.#timers.undo);
+    this.#timers.undo = setTimeout(end, UNDO);
+  }
+
+  /** As it was: also unread, if it was. */
+  #undo() {
+    const { row, wasRead } = this.#archived;
+    const button = row.querySelector("[value=unarchived]");
+    if (wasRead) this.#act(button);
+    else this.#act(button, "undone", `${button.formAction}?unread=1`);
+    this.#find(".undo").hidden = true;
+    this.#list.focus(Number(row.dataset.id));
+  }
+
+  /** The pill has been pressed. */
+  #showNew() {
+    this.#inbox.isStale ||= this.#list.render(this.#inbox.known) > MANY;
+    const newest = this.#list.reveal();
+    this.#render();
+    this.#list.focus(newest, false);
   }
 
   async #post(url) {
-    const form = this.querySelector("form");
+    const form = this.#find("#acts");
     form.elements.upto.value = this.#inbox.cursor;
     const headers = { Accept: "application/json" };
     const request = { method: "POST", headers, body: new FormData(form), keepalive: true };

@@ -6,23 +6,23 @@
  * then events and answers are held, and afterwards applied by the ordinary rules.
  */
 
-const MOST = 100; // rows on an open page: a page that has grown so long starts anew
+const MOST = 1_200; // messages: more than the server renders at most; a page that has grown so long starts anew
 
 const MARKS = {
   read: { read: true },
   unread: { read: false },
   archived: { read: true, archived: true },
   unarchived: { archived: false },
+  undone: { read: false, archived: false }, // an archive of what had been unread
   "all-read": { read: true },
 };
 
 // The acts that may bring a message into a list that did not have it.
 const ENTERS = { all: ["unarchived"], unread: ["unread", "unarchived"], archived: ["archived"] };
 
-/** `message` as it is after `act`. Put away means dealt with: archived implies read. */
+/** `message` as it is after `act`. What is archived counts as read, and is when it was archived. */
 export function after(message, act) {
-  const marked = { ...message, ...MARKS[act] };
-  return { ...marked, read: marked.read || marked.archived };
+  return { ...message, ...MARKS[act] };
 }
 
 export function belongs(message, filter) {
@@ -57,10 +57,15 @@ export class Inbox {
     this.position = position;
     this.version = version; // of the list
     this.counts = { position, version, unread, unseen };
-    this.messages = messages;
+    this.known = messages;
     this.more = more;
     this.isStale = false;
     for (const apply of this.#held.splice(0)) this.#orHold(apply);
+  }
+
+  /** What the list shows. A known message that does not belong any more (put away) may come back. */
+  get messages() {
+    return this.known.filter((each) => belongs(each, this.#filter));
   }
 
   /** An event of the stream: its name, the cursor that came with it, its data. */
@@ -103,11 +108,11 @@ export class Inbox {
         this.counts = { ...counts, position, unread: counts.unread + 1, unseen: counts.unseen + 1 };
       }
       const message = { id: data.id, position, read: false, archived: false, content: data };
-      if (this.#isFirstPage && belongs(message, this.#filter)) this.#show([message, ...this.messages]);
+      if (this.#isFirstPage && belongs(message, this.#filter)) this.#know([message, ...this.known]);
     } else if (name === "update") {
-      this.#show(this.messages.map((each) => (each.id === data.id ? { ...each, content: data } : each)));
+      this.#know(this.known.map((each) => (each.id === data.id ? { ...each, content: data } : each)));
     } else if (name === "withdrawn") {
-      this.#show(this.messages.filter((each) => each.id !== data.id)); // its state follows
+      this.#know(this.known.filter((each) => each.id !== data.id)); // its state follows
     }
   }
 
@@ -127,15 +132,14 @@ export class Inbox {
   }
 
   #act({ act, ids, upto }) {
-    const shown = new Set(this.messages.map(({ id }) => id));
-    if (ENTERS[this.#filter].includes(act) && !ids.every((id) => shown.has(id))) this.isStale = true;
+    const isKnown = (id) => this.known.some((each) => each.id === id);
+    if (ENTERS[this.#filter].includes(act) && !ids.every(isKnown)) this.isStale = true;
     const concerns = ({ id, position }) => (act === "all-read" ? position <= upto : ids.includes(id));
-    const messages = this.messages.map((each) => (concerns(each) ? after(each, act) : each));
-    this.#show(messages.filter((each) => belongs(each, this.#filter)));
+    this.#know(this.known.map((each) => (concerns(each) ? after(each, act) : each)));
   }
 
-  #show(messages) {
-    this.messages = messages;
-    if (messages.length > MOST || (this.more && !messages.length)) this.isStale = true;
+  #know(messages) {
+    this.known = messages;
+    if (messages.length > MOST || (this.more && !this.messages.length)) this.isStale = true;
   }
 }

@@ -1,70 +1,168 @@
-/** The rows of the page: one a message, in the order of the inbox. */
+/** The rows of the page: one a message, in the order of the inbox, under the days they came. */
 
 import { after, belongs } from "./inbox.js";
-import { makeRow, messageOf, showContent, showMarks, showTime } from "./row.js";
+import { makeRow, messageOf, showContent, showMarks } from "./row.js";
+import { dayOf, showTime } from "./time.js";
+
+const MOVE = 160; // ms in which the rows make room for a new one
+const CHANGING = 2 * 24 * 3_600_000; // ms: the words for older times stay as they are
+const ROW = "li[data-id]";
 
 export class List {
   #page;
   #list;
   #rows = new Map(); // id -> {row, message}: the row, and the message that it shows
+  #known = [];
+  #upto; // the position up to which messages are shown: those after it wait
+  #current; // the row by which Tab comes into the list; nothing of the other rows is on its way
 
   /** page: the <message-center>, whose attributes say the filter and the words for the levels. */
   constructor(page) {
     this.#page = page;
-    this.#list = page.querySelector("ul");
+    this.#list = page.querySelector(".list");
+    this.#list.addEventListener("focusin", ({ target }) => this.#enter(target.closest(ROW)));
   }
 
-  /** The messages of the rows that the server has rendered, which may have been replaced. */
-  read() {
-    this.#rows.clear();
-    return [...this.#list.children].map((row) => {
-      const message = messageOf(row);
-      this.#rows.set(message.id, { row, message });
-      showTime(row.querySelector("time"));
-      return message;
-    });
+  /** The messages of the rows in `page`: in this one, or in one that the server has just rendered. */
+  read(page) {
+    const { focused } = this;
+    const grows = !this.#rows.size || this.#mayGrow;
+    const had = this.#rows;
+    const rows = [...page.querySelectorAll(ROW)];
+    this.#rows = new Map();
+    this.#known = rows.map(messageOf);
+    this.#list.replaceChildren();
+    rows.forEach((_, i) => this.#take(rows.at(~i), this.#known.at(~i), had)); // the oldest first
+    if (grows) this.reveal();
+    if (focused) this.focus(focused);
+    return this.#known;
   }
 
-  render(messages) {
-    const ids = new Set(messages.map(({ id }) => id));
-    for (const [id, { row }] of this.#rows) if (!ids.has(id)) this.#remove(id, row);
-    // What is new is newer than all that is here.
-    for (const message of [...messages].reverse()) this.#show(message);
+  /** Show these; or let what is new wait. How many do. */
+  render(known) {
+    if (known !== this.#known) {
+      const ids = new Set(known.map(({ id }) => id));
+      for (const [id, { row }] of this.#rows) if (!ids.has(id)) this.#remove(id, row);
+      const grows = known.some(({ id }) => !this.#rows.has(id)) && this.#mayGrow;
+      const height = grows && this.#list.offsetHeight;
+      this.#known = known;
+      for (const message of known.toReversed()) this.#show(message); // what is new is newer than all
+      if (grows) {
+        this.reveal();
+        this.#slide(this.#list.offsetHeight - height);
+      }
+    }
+    if (!this.#current?.isConnected || this.#current.hidden) {
+      this.#enter(this.#list.querySelector(`${ROW}:not([hidden])`));
+    }
+    return this.#waiting.length;
+  }
+
+  /** Show those that wait. The id of the newest of them. */
+  reveal() {
+    const waiting = this.#waiting;
+    this.#upto = this.#known[0]?.position ?? 0;
+    for (const { id } of waiting) this.#mark(this.#rows.get(id));
+    return waiting[0]?.id;
   }
 
   /** Show what `act` will do to one message, or to all, before the server has said so. */
   preview(act, id) {
     for (const { row, message } of this.#rows.values()) {
-      if (id === undefined || id === message.id) this.#mark(row, after(message, act));
+      if (!id || id === message.id) this.#mark({ row, message: after(message, act) });
     }
   }
 
   /** Show again what is known. */
   restore() {
-    for (const { row, message } of this.#rows.values()) this.#mark(row, message);
+    for (const each of this.#rows.values()) this.#mark(each);
+  }
+
+  /** Keep the words for times and days right. */
+  tick() {
+    const now = new Date();
+    for (const time of this.#list.querySelectorAll("time")) {
+      if (now - new Date(time.dateTime) > CHANGING) break;
+      showTime(time, now, true);
+    }
+    for (const { dataset, firstElementChild } of this.#list.children) {
+      firstElementChild.textContent = dayOf(new Date(dataset.day), now);
+    }
+  }
+
+  shows(id) {
+    return this.#rows.get(id)?.row.hidden === false;
   }
 
   /** The id of the message whose row has the focus. */
   get focused() {
-    const row = document.activeElement?.closest("li[data-id]");
-    return row && Number(row.dataset.id);
+    return Number(document.activeElement?.closest(ROW)?.dataset.id);
   }
 
-  focus(id) {
-    const to = this.#rows.get(id)?.row.querySelector("a") ?? this.#page.querySelector("h1");
-    to.focus({ preventScroll: true });
+  focus(id, preventScroll = true) {
+    (this.#rows.get(id)?.row ?? this.#page.querySelector("h1")).focus({ preventScroll });
+  }
+
+  /** Whether new rows disturb nobody: the top of the list is in view, and the focus elsewhere. */
+  get #mayGrow() {
+    return !this.focused && this.#list.getBoundingClientRect().top >= 0;
+  }
+
+  get #waiting() {
+    return this.#known.filter((each) => each.position > this.#upto && this.#belongs(each));
+  }
+
+  #belongs(message) {
+    return belongs(message, this.#page.dataset.filter);
+  }
+
+  /** A row that the server has rendered. One that was here stays, and its place on the screen with it. */
+  #take(fresh, message, had) {
+    const { row = fresh } = had.get(message.id) ?? {};
+    if (row !== fresh) {
+      row.replaceChildren(...fresh.childNodes);
+      row.className = ""; // not new any more
+    }
+    this.#place(row);
+    this.#put(row, message);
   }
 
   #show(message) {
     let { row, message: shown } = this.#rows.get(message.id) ?? {};
     if (shown === message) return;
-    if (!row) {
-      row = makeRow(this.#page.querySelector("template"), message);
-      this.#list.prepend(row);
-    }
+    row ??= makeRow(this.#page.querySelector("template"), message);
     if (message.content !== shown?.content) showContent(row, message.content, this.#page.dataset);
-    this.#mark(row, message);
+    if (!shown) this.#place(row);
+    this.#put(row, message);
+  }
+
+  #put(row, message) {
     this.#rows.set(message.id, { row, message });
+    showTime(row.querySelector("time"), new Date(), true);
+    reach(row, row === this.#current);
+    this.#mark({ row, message });
+  }
+
+  /** At the top, under its day. */
+  #place(row) {
+    const at = new Date(row.querySelector("time").dateTime);
+    const day = at.toDateString();
+    let section = this.#list.firstElementChild;
+    if (section?.dataset.day !== day) {
+      section = this.#page.querySelector("template.day").content.firstElementChild.cloneNode(true);
+      section.dataset.day = day;
+      section.firstElementChild.textContent = dayOf(at);
+      this.#list.prepend(section);
+    }
+    section.lastElementChild.prepend(row);
+  }
+
+  /** Rows make room by a transform: what a reader looks at is never somewhere else all at once. */
+  #slide(by) {
+    const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const how = isCalm ? { duration: 1, easing: "steps(1)" } : { duration: MOVE, easing: "ease-out" };
+    const moved = this.#page.querySelectorAll(".list > :first-child > ul, .list > * + *, .list ~ *");
+    for (const each of moved) each.animate({ translate: [`0 ${-by}px`, "0 0"] }, { ...how, composite: "add" });
   }
 
   #remove(id, row) {
@@ -73,18 +171,30 @@ export class List {
     this.#rows.delete(id);
   }
 
-  #mark(row, message) {
+  #mark({ row, message }) {
     const had = row.contains(document.activeElement) && document.activeElement;
-    row.hidden = !belongs(message, this.#page.dataset.filter);
+    row.hidden = message.position > this.#upto || !this.#belongs(message);
     if (had && row.hidden) this.#focusBeside(row);
     showMarks(row, message);
-    if (had?.hidden) row.querySelector("button:not([hidden])").focus();
+    if (had?.hidden) row.querySelector(".acts :not([hidden])").focus();
   }
 
   /** Who has just dealt with this row goes on with the next; with the last gone, the one before. */
   #focusBeside(row) {
-    const rows = [...this.#list.children].filter((each) => each === row || !each.hidden);
+    const rows = [...this.#list.querySelectorAll(ROW)].filter((each) => each === row || !each.hidden);
     const here = rows.indexOf(row);
     this.focus(Number((rows[here + 1] ?? rows[here - 1])?.dataset.id));
   }
+
+  #enter(row) {
+    if (row === this.#current) return;
+    reach(this.#current, false);
+    reach(row, true);
+    this.#current = row;
+  }
+}
+
+/** Let Tab come to a row and what is in it, or pass them by. */
+function reach(row, isReached) {
+  for (const each of row ? [row, ...row.querySelectorAll("a, button")] : []) each.tabIndex = isReached ? 0 : -1;
 }
