@@ -5,6 +5,7 @@ Checked here and not by system checks alone: an ASGI server runs no checks.
 
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +28,7 @@ SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
 }
 
+SHORTEST_SECRET = 16  # characters: nobody guesses as many at random
 CONNECT = 5  # s until a database server that does not answer counts as gone
 
 # READ COMMITTED on both, whatever the server's default: what is read after a lock was waited for
@@ -60,6 +62,23 @@ def flag(name: str) -> bool:
     return value in YES
 
 
+def one_of(name: str, *choices: str) -> str:
+    """The first is the default."""
+    value = text(name) or choices[0]
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name}={value!r} is not known: use {' or '.join(choices)}.")
+    return value
+
+
+def seconds(name: str) -> float:
+    """0 when it is not set."""
+    if not re.fullmatch(r"\d*|\d+\.\d+", text(name), re.ASCII):
+        raise ImproperlyConfigured(
+            f"{name}={text(name)!r} is not a number of seconds: write {name}=60"
+        )
+    return float(text(name) or 0)
+
+
 def items(name: str) -> list[str]:
     return [item.strip() for item in text(name).split(",") if item.strip()]
 
@@ -83,6 +102,28 @@ def hosts(name: str) -> list[str]:
                 "messages.example.com"
             )
     return found
+
+
+def networks(name: str) -> list[str]:
+    for network in (found := items(name)):
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name}: {error}. Write addresses or networks: 10.0.0.0/8, 192.0.2.7"
+            ) from None
+    return found
+
+
+def secret(name: str) -> str:
+    """One that is too short to keep anybody out is refused; its value is not shown."""
+    value = text(name)
+    if value and len(value) < SHORTEST_SECRET:
+        raise ImproperlyConfigured(
+            f"{name} is shorter than {SHORTEST_SECRET} characters. Make one with "
+            "`openssl rand -hex 32`."
+        )
+    return value
 
 
 def origins(name: str) -> list[str]:

@@ -105,6 +105,15 @@ NOTIFICATIONS_DOORBELL = environment.text("NOTIFICATIONS_DOORBELL")
 # When Python looks for garbage in circles (`gc.set_threshold`); used by `config.asgi`.
 GC_THRESHOLDS = environment.numbers("GC_THRESHOLDS", default=(10_000, 20, 50))
 
+# --- What can be seen of it ---------------------------------------------------------------------
+
+# Who may read `/metrics`: who has this token, and who asks from these networks. Neither: nobody.
+METRICS_TOKEN = environment.secret("METRICS_TOKEN")
+METRICS_NETWORKS = environment.networks("METRICS_NETWORKS")
+
+# How often servers send a message to themselves to time it. 0: never.
+CANARY_SECONDS = environment.seconds("CANARY_SECONDS")
+
 # --- People -------------------------------------------------------------------------------------
 
 LOGIN_URL = "login"
@@ -175,7 +184,8 @@ if not DEBUG:  # plain http on 127.0.0.1 must work on one's own machine
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes come from inside, over plain http
+    # Probes and Prometheus come from inside, over plain http.
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
     SECURE_HSTS_SECONDS = 30 * 24 * 3600  # a month: long enough to protect, short enough to undo
     # Subdomains and browsers' preload lists are decisions of the whole domain, hard to take back.
     # One site on it must not make them, so `check --deploy` does not ask for them.
@@ -188,16 +198,22 @@ if environment.flag("TRUST_X_FORWARDED_PROTO"):
 
 # --- Logs ---------------------------------------------------------------------------------------
 
-# Plain lines on stderr: whatever runs the process collects them. Errors of requests too, which
-# Django would send by e-mail to nobody.
+# Lines on stderr: whatever runs the process collects them. Errors of requests too, which Django
+# would send by e-mail to nobody. For people only what they may have to do something about; as JSON,
+# for programs, also a line for each stream and each message (`notifications.events`).
+LOG_FORMAT = environment.one_of("LOG_FORMAT", "line", "json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "json": {"()": "config.logs.JsonFormatter"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},
         "notifications": {"level": "INFO"},
+        "notifications.events": {"level": "INFO" if LOG_FORMAT == "json" else "WARNING"},
     },
 }

@@ -4,6 +4,7 @@ from django.urls import include, path
 from django.views.generic import TemplateView
 
 from notifications.health import healthz, readyz
+from notifications.metrics import metrics
 
 urlpatterns = [
     path("", TemplateView.as_view(template_name="home.html"), name="home"),
@@ -15,4 +16,5 @@ urlpatterns = [
     # Without a slash, as probes are usually written; SECURE_REDIRECT_EXEMPT knows them by name.
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
 ]

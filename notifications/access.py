@@ -5,10 +5,10 @@ Django tells of (log-out, deactivation, deletion, a new password) counts up `Inb
 every hub sees within a second. What goes past the signals, `update()` or SQL, is found by `sweep`.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user, get_user_model
@@ -20,6 +20,8 @@ from django.utils import timezone
 
 from .acts import end_streams
 from .models import Inbox
+
+T = TypeVar("T")
 
 PARAMETERS = 500  # values in one IN (...)
 
@@ -85,6 +87,14 @@ def let_go() -> None:
     for mine in connections.all(initialized_only=True):
         if not mine.in_atomic_block:
             mine.close()
+
+
+def letting_go(work: Callable[..., T], *args: Any) -> T:
+    """`work(*args)` in a thread that lives as long as the stream: without its connections."""
+    try:
+        return work(*args)
+    finally:
+        let_go()
 
 
 def standings(user_ids: Collection[Any]) -> dict[Any, tuple[int, int, str]]:

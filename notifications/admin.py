@@ -17,9 +17,9 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from . import publishing, reach, words
+from . import dashboard, publishing, reach, words  # noqa: F401 - it registers itself
 from .forms import ComposeForm, CorrectForm
-from .models import Change, Message, Recipient
+from .models import CANARY, Change, Message, Recipient
 
 MOST_ROWS = 10_000  # that the lists of the log page through: to count millions takes seconds
 
@@ -68,6 +68,10 @@ class MessageAdmin(admin.ModelAdmin):
     actions = ["withdraw"]
 
     # What is shown.
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows: Any = super().get_queryset(request)
+        return rows.of_people()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return MessageList
@@ -233,3 +237,6 @@ class ChangeAdmin(ReadOnlyAdmin):
     list_filter = ["event"]
     list_select_related = ["message"]
     ordering = ["-position"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).exclude(message__key=CANARY)

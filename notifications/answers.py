@@ -10,6 +10,12 @@ from django.utils.translation import gettext as _
 
 from .wire import dumps
 
+STREAMING = {
+    "Cache-Control": "private, no-store, no-transform",
+    "X-Accel-Buffering": "no",  # nginx would wait for a buffer to fill
+    "Content-Encoding": "identity",  # GZipMiddleware would, too
+}
+
 
 class BadInput(Exception):
     """What the caller sent in `field` cannot be used; `problem` says what would be right."""
@@ -33,6 +39,14 @@ def error(status: int, problem: str, **more: Any) -> HttpResponse:
 
 def signed_out() -> HttpResponse:
     return error(401, _("You are signed out. Log in again."))
+
+
+def events(response: Any) -> Any:
+    """`response`, as one of Server-Sent Events."""
+    response.headers["Content-Type"] = "text/event-stream"
+    for name, value in STREAMING.items():
+        response.headers[name] = value
+    return response
 
 
 def wants_json(request: HttpRequest) -> bool:

@@ -15,6 +15,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache, partial
 from io import BytesIO
 from itertools import cycle
@@ -150,9 +151,12 @@ async def _disconnect(receive: Any) -> None:
 @cache
 def _open_paths() -> tuple[str, ...]:
     try:
-        return reverse("notifications:stream"), reverse("notifications:changes")
+        paths = reverse("notifications:stream"), reverse("notifications:changes")
     except NoReverseMatch:
         return ()
+    with suppress(NoReverseMatch):  # a project may do without the admin
+        return *paths, reverse("admin:notifications_process_stats")
+    return paths
 
 
 class Drain:

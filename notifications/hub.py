@@ -20,6 +20,7 @@ from .look import Sight, look, origin
 from .models import Change
 from .past import Entry, Past
 from .publishing import publish_due
+from .tally import Tally
 from .threads import Threads
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ TOUCHED_AT_MOST = 60.0  # s back, after a pause; what is older, the sweep finds
 OVERLAP = 2.0  # s by which those reads overlap: an act may commit after later ones
 READERS = 4  # threads that open streams and read what they missed, on a connection each
 SWEPT_AT_ONCE = 500  # streams that are compared with the database at a time
+WANTED = 15.0  # s that one look of staff at a user lasts
 OWED_AT_ONCE = 2_000  # users whose states one look reads; others wait for the next
 
 
@@ -46,6 +48,9 @@ class Hub:
         self.streams: dict[Any, dict[Stream, None]] = {}  # a user's streams, the oldest first
         self.is_current = False  # whether the last look came to the end of the log
         self.draining = False
+        self.tally = Tally()
+        self.wanted: dict[str, float] = {}  # users, by key, whose streams staff ask for; until when
+        self.onlookers: set[Any] = set()  # among the streams: of staff who watch the others
         self.readers = Threads(READERS, "notifications-reader")
         # All of them, without a look at each user: a broadcast touches as little memory as can be.
         self._open: dict[Stream, None] = {}
@@ -77,6 +82,21 @@ class Hub:
     def everyone(self) -> "list[Stream]":
         """All open streams, the oldest first."""
         return list(self._open)
+
+    def present(self) -> tuple[int, int]:
+        """How many streams are open, and of how many users; onlookers not counted."""
+        watching = {stream.user_id for stream in tuple(self.onlookers)}
+        only = sum(self.onlookers.issuperset(self.streams.get(pk, ())) for pk in watching)
+        return len(self._open) - len(self.onlookers), len(self.streams) - only
+
+    def want(self, user: str) -> None:
+        """For some seconds from now, have all processes say which streams this user has."""
+        if user:
+            self.wanted[user] = self.time() + WANTED
+
+    def wants(self) -> list[str]:
+        self.wanted = {user: end for user, end in list(self.wanted.items()) if end > self.time()}
+        return sorted(self.wanted)
 
     @property
     def refuses(self) -> Literal["drain", "too-many"] | None:
@@ -110,6 +130,9 @@ class Hub:
         if stream not in mine:
             return
         del mine[stream], self._open[stream]
+        self.onlookers.discard(stream)
+        if stream.opened:
+            self.tally.closed(stream, self.time() - stream.opened)
         if not mine:
             for of_users in (self.streams, self._told, self._owed):
                 of_users.pop(stream.user_id, None)
@@ -174,6 +197,7 @@ class Hub:
             self._touched_later = self._loop.call_later(TOUCHED_PACE, self._look_at_touched)
         self._deliver(sight)
         self.is_current = self.cursor == sight.page.head
+        self.tally.measures |= self.is_current
         if self._owed or not self.is_current:
             self._awake.set()
 
@@ -205,6 +229,8 @@ class Hub:
                     self._tell(state)
             for change in changes:
                 self._hand_out(change, sight)
+            unsent = self._unsent or ()
+        self.tally.delivered(len(unsent))
 
     @contextmanager
     def _together(self) -> Iterator[None]:
@@ -232,8 +258,10 @@ class Hub:
         audience = None if message.everyone else sight.audiences[message.pk]
         entry = self._past.add(change, message, audience, sight.whole)
         self.cursor = change.cursor
+        concerned = self._open if audience is None else self._of(audience)
+        self.tally.handed_out(change, message, bool(concerned))
         is_gone = change.event in (Change.Event.WITHDRAWN, Change.Event.EXPIRED)
-        for stream in self._open if audience is None else self._of(audience):
+        for stream in concerned:
             if stream.live and entry.concerns(stream.user_id, stream.since):
                 stream.receive(change.position, entry.data)
                 if is_gone:

@@ -28,6 +28,7 @@ BODY_LENGTH = 10_000  # characters: a long page; more belongs behind the link
 LINK_LENGTH = 2_000  # characters: what browsers and proxies carry without trouble
 IDLE = 2  # s of nothing in a transaction that locks the log, after which the database ends it
 KEY_LENGTH = 200  # characters: MariaDB's longest unique text is 768 bytes of index
+CANARY = "notifications.canary"  # the key of the message that servers send themselves (`canary`)
 
 
 class ExactField(models.CharField):
@@ -50,6 +51,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def live(self) -> Self:
         """Published and neither withdrawn nor expired, as far as the log has said so."""
         return self.published().filter(withdrawn_at=None, expired_at=None)
+
+    def of_people(self) -> Self:
+        """All but the canary, which is for nobody."""
+        return self.exclude(key=CANARY)
 
     def broadcast_since(self, since: Any) -> Self:
         """To everyone, for an account that counts from position `since` (or an expression)."""
@@ -149,7 +154,11 @@ class Message(models.Model):
     class Meta:
         verbose_name = _("message")
         verbose_name_plural = _("messages")
-        permissions = [("send_to_everyone", _("Can send to everyone"))]
+        permissions = [
+            ("send_to_everyone", _("Can send to everyone")),
+            ("view_statistics", _("Can see statistics and the live dashboard")),
+            ("end_streams", _("Can end the streams of a user")),
+        ]
         # Both hold all that a count asks: it need not touch the rows, which are long. Lists find
         # their page in them, too, and then read those thirty rows.
         indexes = [
@@ -441,3 +450,34 @@ class Inbox(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} v{self.version}"
+
+
+class Process(models.Model):
+    """A server process as it sees itself, in one row: see `processes`."""
+
+    id = models.CharField(primary_key=True, max_length=16)
+    host = models.CharField(max_length=200)
+    pid = models.BigIntegerField()
+    # By the database's clock, as all that is compared between processes.
+    started_at = models.DateTimeField(db_default=Now())
+    reported_at = models.DateTimeField(db_default=Now())
+    again_within = models.FloatField()  # s until the next report, if the process lives
+    stopped_at = models.DateTimeField(null=True)  # it said good-bye
+    streams = models.IntegerField(default=0)
+    users = models.IntegerField(default=0)
+    hears = models.BooleanField(null=True)  # the doorbell; None: not known yet
+    failing = models.CharField(max_length=200, blank=True)  # what the hub tries again and again
+    position = models.BigIntegerField(default=0)  # in the log
+    canary = models.JSONField(null=True)  # s that the last one took, and when it came
+    numbers = models.JSONField(default=dict)  # `Tally.numbers`, since it started
+    minutes = models.JSONField(default=list)  # what each of the last minutes added to them
+    watching = models.TextField(blank=True)  # users whose streams are asked for, by a comma
+    watched = models.JSONField(default=dict)  # and the answers to what all processes ask
+
+    class Meta:
+        verbose_name = _("server process")
+        verbose_name_plural = _("live dashboard")  # which is what the admin shows of them
+        default_permissions = ()  # `Message` has one for it: view_statistics
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"

@@ -61,7 +61,9 @@ class Past:
         return entries if entries[0].change.before == cursor.word else None
 
     def _set(self, entry: Entry, message: Message) -> None:
-        told = event(entry.change, message)
+        # What is for nobody at all, as the canary, is told to nobody.
+        is_for_nobody = entry.whole and entry.audience is not None and not entry.audience
+        told = None if is_for_nobody else event(entry.change, message)
         data = told.encode() if told else b""
         self._bytes += len(data) - len(entry.data)
         entry.data = data

@@ -9,6 +9,7 @@ process that dies in between leaves a message that is due, and whoever calls `pu
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -22,7 +23,8 @@ from . import doorbell
 from .audience import Audience, enlist_members
 from .cursor import Cursor, new_word
 from .markup import render
-from .models import Change, Head, Message, waits_for_members
+from .models import CANARY, Change, Head, Message, waits_for_members
+from .tally import say
 from .validation import check
 
 BATCH = 100  # messages that get their positions under one lock: some 10 ms
@@ -213,6 +215,7 @@ def _append_to(head: Head, pks: Collection[int]) -> tuple[int, int]:
     head.save(update_fields=["position", "word"])
     if changes:
         doorbell.ring()
+        transaction.on_commit(partial(_say, changes), robust=True)
     return len(messages), len(changes)
 
 
@@ -236,6 +239,13 @@ def _save_logged(messages: Iterable[Message]) -> None:
     ]
     with connection.cursor() as sql:
         sql.executemany(f"UPDATE {Message._meta.db_table} SET {values} WHERE id = %s", rows)
+
+
+def _say(changes: Iterable[Change]) -> None:
+    for change in changes:
+        if change.message.key != CANARY:
+            say(change.event, message=change.message_id, position=change.position,
+                everyone=change.message.everyone)  # fmt: skip
 
 
 def _change(message: Message, event: str, cursor: Cursor, before: str, now: datetime) -> Change:

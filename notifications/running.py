@@ -4,14 +4,18 @@ import asyncio
 import contextvars
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from . import acts, doorbell
+from django.contrib.auth import get_user_model
+
+from . import acts, canary, doorbell
 from .doorbell_polling import rung
 from .hub import Hub
+from .processes import Reporter, Standing
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +27,7 @@ LOOK_RARELY = 5.0  # the same where every commit rings, an act's too: on SQLite
 TICK = 1.0  # s between rounds of pings, ends of lifetimes, and publishing what has become due
 SWEEP = 15.0  # s between comparisons of all who are connected with the database
 TROUBLE_PAUSE = 1.0  # s before the next try when the database does not answer
+GOOD_BYE = 0.5  # s for the last report of a process that stops
 DEAF_PAUSE = 1.0, 30.0  # s before listening again: doubled each time from the first to the second
 
 
@@ -35,6 +40,7 @@ class RunningHub(Hub):
         super().__init__()
         self._started = asyncio.Event()
         self.hears: bool | None = None  # the doorbell; None: not known yet
+        self.reporter = Reporter()
         self._troubles: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -67,7 +73,8 @@ class RunningHub(Hub):
     async def _run(self) -> None:
         acts.touched.connect(self._on_touched)
         rung.connect(self._on_rung)
-        helpers = [self._loop.create_task(work) for work in (self._follow_bell(), self._ticking())]
+        works = self._follow_bell(), self._ticking(), self._reporting(), self._singing()
+        helpers = [self._loop.create_task(work) for work in works]
         self._awake.set()
         rested = 0.0  # until then the pace is kept
         try:
@@ -107,6 +114,10 @@ class RunningHub(Hub):
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        if not self._troubles:  # else the database may keep us waiting
+            with suppress(Exception):
+                async with asyncio.timeout(GOOD_BYE):
+                    await self.readers.ask(self.reporter.say_good_bye)
         await super().stop()
 
     def _on_rung(self, **_: Any) -> None:
@@ -141,6 +152,49 @@ class RunningHub(Hub):
             await self._try(self.publish_due)
             if self.streams and self.time() - self.swept >= SWEEP:
                 await self._try(self.sweep)
+
+    # Two tasks of their own: they write, so they may have to wait, and pings must not.
+
+    async def _reporting(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            if self.reporter.is_due(self.time(), self.standing()):
+                await self._try(self.report)
+
+    async def report(self) -> None:
+        """Say in this process's row how it stands."""
+        values = self.reporter.note(self.time(), self.standing())
+        await self.readers.ask(self.reporter.write, values)
+
+    def standing(self) -> Standing:
+        """How this hub stands at the moment."""
+        streams, users = self.present()
+        return Standing(
+            streams,
+            users,
+            self.hears,
+            failing=", ".join(sorted(self._troubles)),
+            position=self.cursor.position,
+            numbers=Counter(self.tally.numbers),
+            canary=self.tally.canary,
+            watching=",".join(self.wants()),
+            watched={key: self._streams_of(key) for key in self.reporter.asked},
+        )
+
+    def _streams_of(self, key: str) -> list[dict[str, Any]]:
+        mine = self.streams.get(get_user_model()._meta.pk.to_python(key), {})
+        return [stream.described() for stream in tuple(mine) if stream not in self.onlookers]
+
+    async def _singing(self) -> None:
+        while True:
+            # At random, so that all processes get their turn.
+            await asyncio.sleep(max(TICK, canary.seconds() * random.uniform(0.5, 1)))
+            if canary.seconds():
+                await self._try(self.sing)
+
+    async def sing(self) -> None:
+        """Send the canary, if it is time."""
+        await self.readers.ask(canary.sing)
 
     async def _try(self, work: Callable[[], Awaitable[Any]]) -> bool:
         """Whether `work` went well. What goes wrong is logged once, until it goes well again."""

@@ -47,12 +47,15 @@ class Stream:
 
     __slots__ = (
         "__weakref__", "_backlog", "_bytes", "_deadline", "_hub", "_last", "_rest", "_resume",
-        "_send", "_sent", "_task", "_waiter", "cursor", "endings", "floor", "live", "owed",
-        "password", "reason", "session_key", "since", "told", "user_id",
+        "_send", "_sent", "_task", "_waiter", "cursor", "endings", "floor", "live", "opened",
+        "owed", "password", "reason", "returns", "session_key", "since", "told", "user_id",
     )  # fmt: skip
 
-    def __init__(self, hub: Hub, admission: access.Admission, resume: str | None) -> None:
-        """resume: the cursor that the reader sent, as it came; None: from now on."""
+    def __init__(
+        self, hub: Hub, admission: access.Admission, resume: str | None, returns: bool = False
+    ) -> None:
+        """resume: the cursor that the reader sent, as it came; None: from now on.
+        returns: its browser has come back by itself, after another stream."""
         self.user_id, self.since = admission.user_id, admission.since
         self.endings, self.password = admission.endings, admission.password
         self.session_key = admission.session_key
@@ -61,6 +64,8 @@ class Stream:
         self.floor = 0  # a position up to which it has all, though the hub may not be there yet
         self.live = self.owed = False
         self.reason: Reason | None = None
+        self.returns = returns
+        self.opened = 0.0  # when, by the hub's clock
         self._hub, self._resume = hub, resume
         self._backlog: list[bytes] = []
         self._bytes = self._sent = 0
@@ -111,6 +116,8 @@ class Stream:
     async def _open(self) -> bytes:
         self._task = asyncio.current_task()
         self._join()
+        self.opened = self._last
+        self._hub.tally.opened(self)
         hello = retry(random.randint(*RETRY))
         if self._resume is None:
             self.cursor = self._hub.cursor
@@ -294,6 +301,15 @@ class Stream:
             self.told, self.owed = state.version, False
         return True
 
+    def described(self) -> dict[str, Any]:
+        """What staff see of it."""
+        return {
+            "seconds": round(self._hub.time() - self.opened) if self.opened else None,
+            "live": self.live,
+            "version": self.told,
+            "waiting": self._bytes,
+        }
+
     def pulse(self, now: float) -> None:
         """End it when its time is over; cut it when it does not go; ping it when it is quiet."""
         if self.reason:
@@ -320,8 +336,8 @@ class Stream:
 
     def cut(self) -> None:
         """Break the connection of a reader that does not take its `bye`."""
-        self.close()
         self.reason = self.reason or "slow"  # in the end that is why
+        self.close()
         for task in (self._rest, self._task):
             if task is not None:
                 task.cancel()

@@ -1,9 +1,8 @@
 """The two views that stay open: the stream, and the long poll for who cannot read one."""
 
 import logging
-from collections.abc import Callable
 from math import isnan
-from typing import Any, TypeVar
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import Error, connections
@@ -13,23 +12,16 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from . import access, inbox, log
-from .answers import error, json, signed_out
+from .answers import error, events, json, signed_out
 from .cursor import Cursor
 from .running import RunningHub
 from .stream import Stream, farewell
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 HUB_PATIENCE = 5.0  # s for a new hub to read the log for the first time
 LONGEST_WAIT = 25.0  # s of a long poll: proxies give up at 30
 MOST_CHANGES = 1_000  # that a poll may have missed; beyond, the snapshot costs less
-
-HEADERS = {
-    "Cache-Control": "private, no-store, no-transform",
-    "X-Accel-Buffering": "no",  # nginx would wait for a buffer to fill
-    "Content-Encoding": "identity",  # GZipMiddleware would, too
-}
 
 
 @require_safe
@@ -43,25 +35,26 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
         return error(501, _("Streams need an ASGI server: see the README."))
     hub = RunningHub.of_this_loop()
     await hub.has_started(HUB_PATIENCE)
-    return await sync_to_async(_letting_go)(answer, request, hub)
+    return await sync_to_async(access.letting_go)(answer, request, hub)
 
 
 def answer(request: HttpRequest, hub: RunningHub) -> HttpResponseBase:
     """What `stream` answers; synchronous, for one hop into a thread."""
     if reason := hub.refuses:
-        return _events(HttpResponse(farewell(reason)))
+        return events(HttpResponse(farewell(reason)))
     try:
         admission = _admitted(request)
     except Error as error:
         # One line: a thousand readers may come while it is away.
         logger.warning("The database does not answer; a reader is told to come back: %s", error)
-        return _events(HttpResponse(farewell("drain")))
+        return events(HttpResponse(farewell("drain")))
     if admission is None:
         return signed_out()
     if request.method == "HEAD":
-        return _events(HttpResponse())
-    resume = request.headers.get("Last-Event-ID") or request.GET.get("after")
-    return _events(StreamResponse(Stream(hub, admission, resume)))
+        return events(HttpResponse())
+    last = request.headers.get("Last-Event-ID")
+    new = Stream(hub, admission, last or request.GET.get("after"), returns=bool(last))
+    return events(StreamResponse(new))
 
 
 class StreamResponse(StreamingHttpResponse):
@@ -93,7 +86,7 @@ async def changes(request: HttpRequest) -> HttpResponse:
             raise ValueError
     except ValueError:
         return error(400, _("Use a number of seconds."), field="wait")
-    admission = await sync_to_async(_letting_go)(access.admit, request)
+    admission = await sync_to_async(access.letting_go)(access.admit, request)
     if admission is None:
         return signed_out()
     after = request.GET.get("after")
@@ -117,14 +110,6 @@ async def changes(request: HttpRequest) -> HttpResponse:
     return json(answer)
 
 
-def _letting_go(work: Callable[..., T], *args: Any) -> T:
-    """For the threads of other handlers than ours, which live as long as the stream."""
-    try:
-        return work(*args)
-    finally:
-        access.let_go()
-
-
 def _admitted(request: HttpRequest) -> access.Admission | None:
     try:
         return access.admit(request)
@@ -132,13 +117,6 @@ def _admitted(request: HttpRequest) -> access.Admission | None:
         # The connection may be one that was kept while the database went away and came back.
         connections.close_all()
         return access.admit(request)
-
-
-def _events(response: Any) -> Any:
-    response.headers["Content-Type"] = "text/event-stream"
-    for name, value in HEADERS.items():
-        response.headers[name] = value
-    return response
 
 
 def _changes(admission: access.Admission, after: str | None, version: int | None) -> dict[str, Any]:

@@ -18,9 +18,9 @@ LAYERS = [
     {"doorbell_postgres", "doorbell_redis"},
     {"cursor", "doorbell", "markup", "stepping", "threads"},
     {"models"},
-    {"wire", "audience", "validation", "acts"},
+    {"wire", "audience", "validation", "acts", "tally", "processes"},
     {"past", "log", "publishing", "inbox"},
-    {"access", "look"},
+    {"access", "look", "canary"},
     {"hub"},
     {"running", "stream"},
 ]

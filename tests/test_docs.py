@@ -17,9 +17,10 @@ from django.core.management.base import BaseCommand
 from django.urls import reverse
 from django.utils import timezone
 
-from notifications import urls, views, wire
+from notifications import metrics, urls, views, wire
 from notifications.management.commands import demo
 from notifications.models import Message
+from notifications.processes import Standing
 from notifications.stream import Reason
 from tests.commands import call
 from tests.test_direction import MODULES, level
@@ -32,9 +33,11 @@ PAGES = [
 ]
 TEXTS = {page: (ROOT / page).read_text() for page in PAGES}
 README, DESIGN = TEXTS["README.md"], TEXTS["docs/design.md"]
+METRICS = TEXTS["docs/metrics.md"]
 OPERATIONS, PROTOCOL = TEXTS["docs/operations.md"], TEXTS["docs/protocol.md"]
 COMMANDS = sorted(name for name, app in get_commands().items() if app == "notifications")
 UNITS = {"MiB": 2**20}
+SITE = "healthz", "readyz", "metrics"  # addresses of the project, not of the app
 
 
 def table(text: str, first: str) -> list[list[str]]:
@@ -122,6 +125,17 @@ def test_a_limit_is_what_the_code_says(limit, value, name):
     assert said == (found.total_seconds() if isinstance(found, timedelta) else found)
 
 
+def test_the_metrics_are_those_that_are_told():
+    samples = metrics.Figures([metrics.Sample(Standing.of_nobody())])
+    told = {each.name: (each.type, each.documentation) for each in samples.collect()}
+    explained = {row[0].strip("`"): row[1] for row in table(METRICS, "metric")}
+    ends = {"counter": "_total"}
+    assert explained == {name + ends.get(kind, ""): kind for name, (kind, _) in told.items()}
+    used = set(re.findall(r"notifications_\w+", "".join(re.findall(r"```.*?```", METRICS, re.S))))
+    assert used
+    assert {re.sub("_(bucket|count|sum)$", "", name) for name in used} <= set(explained)
+
+
 def test_the_people_of_the_demo_and_their_passwords():
     assert names(README, "log in as") == list(demo.PEOPLE)
     said = {row[1].strip("`") for row in table(README, "log in as")}
@@ -155,7 +169,7 @@ def test_the_addresses_are_those_that_answer_and_take_just_these_methods(people,
     requests = [request.split() for request in names(README, "request")]
     routes = ["/messages/" + re.sub(r"<int:\w+>", "<id>", str(p.pattern)) for p in urls.urlpatterns]
     known = {route.replace("<str:act>", act) for route in routes for act in views.ACTS}
-    assert {path for _, path in requests} == known | {reverse("healthz"), reverse("readyz")}
+    assert {path for _, path in requests} == known | set(map(reverse, SITE))
     for method, path in requests:
         other = {"GET": "POST", "POST": "GET"}[method]
         assert client.generic(method, path.replace("<id>", "1")).status_code != 405

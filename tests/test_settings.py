@@ -103,6 +103,10 @@ def test_a_missing_secret_key_says_how_to_make_one():
         ("DATABASE_URL", "postgres://alice:hush@[host/db", "not a valid url"),
         ("DATABASE_URL", "sqlite://", "Name a file"),
         ("GC_THRESHOLDS", "often", "write GC_THRESHOLDS=10000,20,50"),
+        ("LOG_FORMAT", "xml", "use line or json"),
+        ("METRICS_TOKEN", "hush", "openssl rand"),
+        ("METRICS_NETWORKS", "10.0.0.1/8", "Write addresses or networks"),
+        ("CANARY_SECONDS", "often", "write CANARY_SECONDS=60"),
         ("GC_THRESHOLDS", "700,10", "is not 3 whole numbers"),
     ],
 )
