@@ -22,8 +22,8 @@ class Proxy:
 
         async def put_through(client: asyncio.StreamReader, to_client: asyncio.StreamWriter):
             server, to_server = await asyncio.open_connection("127.0.0.1", port)
-            for way in ((client, to_server), (server, to_client)):
-                task = asyncio.create_task(proxy._carry(*way))
+            for way in (proxy._carry(client, to_server), proxy._carry_back(server, to_client)):
+                task = asyncio.create_task(way)
                 proxy._ends.add(task)
                 task.add_done_callback(proxy._ends.discard)
 
@@ -48,6 +48,9 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
 
+    async def _carry_back(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        await self._carry(source, target)
+
     async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         alive = self._alive
         try:
@@ -59,3 +62,40 @@ class Proxy:
             pass
         finally:
             target.close()
+
+
+class Collecting(Proxy):
+    """One that hands out no answer before it has all of it, and waits no longer than `limit`."""
+
+    collects = True
+    limit: float | None = None  # s
+
+    async def _carry_back(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        if not self.collects:
+            return await self._carry(source, target)
+        try:
+            while True:
+                async with asyncio.timeout(self.limit):
+                    head = await source.readuntil(b"\r\n\r\n")
+                    body = await _body(head, source)
+                target.write(head + body)
+                await target.drain()
+        except TimeoutError:
+            target.write(b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n")
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            target.close()
+
+
+async def _body(head: bytes, source: asyncio.StreamReader) -> bytes:
+    """What comes after the head of an answer."""
+    headers = head.lower()
+    if b"transfer-encoding: chunked" not in headers:
+        _, found, length = headers.partition(b"content-length:")
+        return await source.readexactly(int(length.split()[0])) if found else b""
+    parts = [b""]
+    while parts[-1] != b"0\r\n\r\n":
+        size = await source.readuntil(b"\r\n")
+        parts.append(size + await source.readexactly(int(size, 16) + 2))
+    return b"".join(parts)
