@@ -53,7 +53,7 @@ messages: .venv/.installed
 	@$(BIN)/python manage.py compilemessages --ignore .venv
 
 clean:
-	@rm -rf .venv tests/node/node_modules staticfiles .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv tests/node/node_modules staticfiles screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/pip:

@@ -62,6 +62,7 @@ def center(request: HttpRequest) -> HttpResponse:
 @cache_control(private=True, no_store=True)
 def message(request: HttpRequest, message_id: int) -> HttpResponse:
     """`GET /messages/<id>/`: one message; opening it marks it read."""
+    cursor = log.head()  # first: what changes meanwhile comes again by the stream, and is not lost
     item = inbox.item(request.user, message_id)
     if item is None:
         return _not_found(request)
@@ -72,7 +73,8 @@ def message(request: HttpRequest, message_id: int) -> HttpResponse:
     status = 410 if gone else 200
     if wants_json(request):
         return json(_gone(item) if gone else _item(item), status)
-    return _local(request, "notifications/message.html", {"item": item}, status)
+    context = {"item": item, "cursor": cursor}
+    return _local(request, "notifications/message.html", context, status)
 
 
 @require_safe
