@@ -248,10 +248,18 @@ class Recipient(models.Model):
         GROUP = "group", _("as a member of a group")
         EVERYONE = "everyone", _("everyone")
 
-    # No index of their own: each leads one of those below.
-    message = models.ForeignKey(Message, models.CASCADE, related_name="recipients", db_index=False)
+    # No index of their own: each leads one of those below. No constraints, of which a large
+    # audience spends as much time on as on half of its rows: Django deletes the rows with their
+    # user or message, and one that is written at that very moment is joined to nothing.
+    message = models.ForeignKey(
+        Message, models.CASCADE, related_name="recipients", db_index=False, db_constraint=False
+    )
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
     )
     via = models.CharField(max_length=8, choices=Via)
     # Marked unread again, the message is unread, but the first reading stays in the statistics.

@@ -80,5 +80,7 @@ def _inboxes() -> int:
     gone = Inbox.objects.filter(~Exists(users), touched_at__lt=Now() - MOURNING)
     deleted = 0
     while pks := list(gone.values_list("pk", flat=True)[:PARAMETERS]):
+        # What was written for them while they were deleted.
+        Recipient.objects.filter(user_id__in=pks).delete()
         deleted += Inbox.objects.filter(pk__in=pks).delete()[0]
     return deleted

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
@@ -26,6 +26,7 @@ from notifications import (
     log,
     models,
     publish_due,
+    reach,
     send,
     update,
 )
@@ -233,6 +234,20 @@ def test_two_that_prepare_one_audience_at_once_write_each_member_once(
         people.alice.pk,
         people.bob.pk,
     ]
+
+
+def test_who_is_deleted_while_an_audience_is_written_holds_nothing_up(people, one, other):
+    crew = Group.objects.create(name="crew")
+    crew.user_set.add(people.alice, people.bob)
+    message = due("to the crew")
+    message.groups.add(crew)
+    with one.transaction():
+        one(people.bob.delete)
+        assert other(audience.enlist_members, message)
+    assert publish_due() == 1
+    assert inbox.state(people.alice).unread == 1
+    reach.attach([message])
+    assert not User.objects.filter(username="bob").exists()
 
 
 # --- Readers ----------------------------------------------------------------------------------

@@ -141,6 +141,18 @@ def test_what_deleted_users_left_goes_a_day_later(people):
     assert set(Inbox.objects.values_list("pk", flat=True)) == {people.alice.pk, people.root.pk}
 
 
+def test_what_was_written_for_users_while_they_were_deleted_goes_with_their_inbox(people):
+    message = send("Hello", to=[people.alice, people.bob])
+    inbox.state(people.bob)
+    row = message.recipients.get(user=people.bob)
+    people.bob.delete()
+    assert message.recipients.count() == 1, "Django has deleted the other"
+    row.save(force_insert=True)
+    Inbox.objects.update(touched_at=Now() - timedelta(days=2))
+    assert prune() == Pruned(inboxes=1)
+    assert [each.user_id for each in message.recipients.all()] == [people.alice.pk]
+
+
 def test_each_step_is_small_and_leaves_no_hole(people, monkeypatch):
     monkeypatch.setattr(pruning, "STEP", 2)
     monkeypatch.setattr(pruning, "PARAMETERS", 2)
