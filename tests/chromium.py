@@ -85,6 +85,9 @@ class Reader:
         button = (within or self.page).get_by_role("button", name=name, exact=True)
         await button.first.click()
 
+    async def press_link(self, name: str) -> None:
+        await self.page.get_by_role("link", name=name).click()
+
     async def rows(self) -> dict[str, bool]:
         """Whether it is read, by title, as shown from top to bottom."""
         script = """(selector) => [...document.querySelectorAll(selector)]

@@ -122,7 +122,8 @@ class MessageCenter extends HTMLElement {
 
   #adopt(fresh) {
     if (!this.#isFor(fresh.dataset.user)) return;
-    this.#find(".more").replaceChildren(...fresh.querySelector(".more").cloneNode(true).childNodes);
+    const failure = this.#find(".more > .failure") ?? "";
+    this.#find(".more").replaceChildren(...fresh.querySelector(".more").cloneNode(true).childNodes, failure);
     this.#inbox.replace(this.#snapshot(fresh));
     this.#render();
   }

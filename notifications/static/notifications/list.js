@@ -4,7 +4,6 @@ import { after, belongs } from "./inbox.js";
 import { makeRow, messageOf, showContent, showMarks } from "./row.js";
 import { dayOf, showTime } from "./time.js";
 
-const MOVE = 160; // ms in which the rows make room for a new one
 const CHANGING = 2 * 24 * 3_600_000; // ms: the words for older times stay as they are
 const ROW = "li[data-id]";
 
@@ -14,6 +13,7 @@ export class List {
   #rows = new Map(); // id -> {row, message}: the row, and the message that it shows
   #known = [];
   #upto; // the position up to which messages are shown: those after it wait
+  #by = 0; // px by which the rows are about to move
   #current; // the row by which Tab comes into the list; nothing of the other rows is on its way
 
   /** page: the <message-center>, whose attributes say the filter and the words for the levels. */
@@ -157,12 +157,15 @@ export class List {
     section.lastElementChild.prepend(row);
   }
 
-  /** Rows make room by a transform: what a reader looks at is never somewhere else all at once. */
+  /** Make room by a transform, which center.css lets go: nothing that is looked at jumps. */
   #slide(by) {
-    const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const how = isCalm ? { duration: 1, easing: "steps(1)" } : { duration: MOVE, easing: "ease-out" };
-    const moved = this.#page.querySelectorAll(".list > :first-child > ul, .list > * + *, .list ~ *");
-    for (const each of moved) each.animate({ translate: [`0 ${-by}px`, "0 0"] }, { ...how, composite: "add" });
+    this.#by += by;
+    this.#page.style.setProperty("--by", `${-this.#by}px`);
+    this.#page.classList.add("moving");
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      this.#page.classList.remove("moving");
+      this.#by = 0;
+    }));
   }
 
   #remove(id, row) {
