@@ -84,7 +84,7 @@ export class Source {
   async ask({ cursor, version }, wait = 0, ...signals) {
     const deadline = AbortSignal.timeout(wait * 1_000 + DEADLINE);
     try {
-      const answer = await fetch(this.#address("changes/", { after: cursor, version, wait }), {
+      const answer = await fetch(this.#address("changes", { after: cursor, version, wait }), {
         credentials: "include",
         signal: AbortSignal.any([deadline, ...signals]),
       });
@@ -96,9 +96,10 @@ export class Source {
     }
   }
 
-  #address(path, parameters) {
-    const given = Object.entries(parameters).filter(([, value]) => value !== undefined);
-    return `${this.#url + path}?${new URLSearchParams(given)}`;
+  #address(path, from) {
+    const query = new URLSearchParams();
+    for (const name in from) if (from[name] !== undefined) query.set(name, from[name]);
+    return `${this.#url}${path}/?${query}`;
   }
 
   /** Whether the session still is this user's; if not, nothing of it is for those who listen. */
@@ -131,13 +132,13 @@ export class Source {
       // Why has it ended? And what has happened meanwhile, or happens until it is tried again?
       const answer = await this.ask({ cursor: this.#cursor, version: this.#version }, wait, signal);
       if (signal.aborted) return;
-      let rest;
+      let rest = 0;
       if (answer) {
         for (const { type, id, data } of eventsOf(answer)) this.#receive(type, id, data);
         failures = 0;
         if (wait) cuts = 0;
-        wait = Math.min(Math.max((next - Date.now()) / 1_000, 0), LONG);
-        if (cuts > 1) [rest, wait] = [delay(OFTEN), 0];
+        if (cuts > 1) rest = delay(OFTEN);
+        wait = rest ? 0 : Math.min(Math.max((next - Date.now()) / 1_000, 0), LONG);
       } else if (wait) {
         cuts += 1;
         wait = 0; // was that too long for a proxy, or is nobody there?
@@ -146,12 +147,10 @@ export class Source {
         this.#down();
         rest = delay(failures++);
       }
-      if (rest) {
-        await new Promise((resume) => {
-          setTimeout(resume, rest);
-          signal.addEventListener("abort", resume);
-        });
-      }
+      await new Promise((resume) => {
+        setTimeout(resume, rest);
+        signal.onabort = resume;
+      });
     }
   }
 
@@ -159,7 +158,7 @@ export class Source {
   #listen(signal) {
     return new Promise((resume) => {
       if (!window.EventSource) return resume(Infinity);
-      const url = this.#address("stream/", { after: this.#cursor });
+      const url = this.#address("stream", { after: this.#cursor });
       const source = new EventSource(url, { withCredentials: true });
       let began = Infinity;
       let isPaused = false;
@@ -184,13 +183,13 @@ export class Source {
           if (data.reason === "signed-out") end();
         });
       }
-      source.addEventListener("error", () => {
+      source.onerror = () => {
         const isSteady = isPaused || Date.now() - began > STEADY;
         // Else the browser comes back by itself, after the time that the server has told it.
         if (source.readyState === EventSource.CLOSED || !isSteady) end();
         else if (!isPaused) this.#down();
-      });
-      signal.addEventListener("abort", end);
+      };
+      signal.onabort = end;
       endAfter(FIRST_EVENT);
     });
   }
