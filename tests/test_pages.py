@@ -32,7 +32,7 @@ def alice(people):
 
 def rows(page):
     """(title, whether it is read) as the page lists them."""
-    listed = page.content.decode().partition("<template>")[0]
+    listed = page.content.decode().partition("<message-center")[2].partition("<template>")[0]
     found = re.findall(r'data-read="(true|false)".*?class="title"[^>]*>(.*?)</a>', listed, re.S)
     return [(html.unescape(title), read == "true") for read, title in found]
 

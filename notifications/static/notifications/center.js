@@ -115,7 +115,7 @@ class MessageCenter extends HTMLElement {
   }
 
   async #fetchPage() {
-    const answer = await this.#fetch(location.href, { headers: { Accept: "text/html" } });
+    const answer = await this.#fetch(this.dataset.page ?? location.href, { headers: { Accept: "text/html" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     return answer.ok && page.querySelector("message-center");
   }
