@@ -458,15 +458,6 @@ async def test_who_is_signed_out_can_do_nothing_and_is_told_at_once(people, read
     await alice.sees(one=False)
 
 
-async def test_the_title_is_the_bells_where_there_is_one(people, reader):
-    alice = await reader(people.alice)
-    await alice.is_live()
-    await alice.page.evaluate("document.body.append(document.createElement('message-bell'))")
-    await asend("one", to=[people.alice])
-    await alice.sees(one=False)
-    await expect(alice.page).to_have_title("Messages")
-
-
 async def test_without_scripts_one_can_search_and_page_and_sees_nothing_that_needs_them(
     people, reader
 ):

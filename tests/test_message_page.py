@@ -67,6 +67,7 @@ def test_a_message_says_all_about_itself_in_words(people):
 
 def test_what_a_message_does_not_have_is_not_spoken_of(people):
     page = page_of(people.alice, send("No more than this", to=[people.alice]))
+    page = page.partition("<main")[2]
     for words in ("From", "Edited", "Expires", 'class="body"', "Open link"):
         assert words not in page
 
@@ -84,10 +85,10 @@ async def test_a_correction_is_seen_and_said_while_the_message_is_open(people, r
     alice = await reader(people.alice, path=f"/messages/{message.pk}/")
     archive = alice.find("[value=archived]")
     await archive.focus()
-    await expect(alice.find("[role=status]")).to_be_empty()
+    await expect(alice.find("main [role=status]")).to_be_empty()
     await sync_to_async(update)(message, title="At eleven", body="Shelf <5>")
     await expect(alice.find("h1")).to_have_text("At eleven")
-    await expect(alice.find("[role=status]")).to_have_text("The message has just been corrected.")
+    await expect(alice.find("main [role=status]")).to_have_text("The message has just been corrected.")
     await expect(alice.find(".body")).to_have_text("Shelf <5>")
     await expect(alice.page).to_have_title("At eleven")
     await expect(archive).to_be_focused()
@@ -114,7 +115,7 @@ async def test_a_message_that_is_taken_back_leaves_the_page_that_shows_it(people
     heading = alice.find("h1")
     await expect(heading).to_have_text("This message was withdrawn.")
     await expect(heading).to_be_focused()
-    await expect(alice.find("[role=status]")).to_have_text("This message was withdrawn.")
+    await expect(alice.find("main [role=status]")).to_have_text("This message was withdrawn.")
     await expect(alice.find("#acts")).to_have_count(0)
     assert "secret" not in await alice.page.content()
     await alice.find(".back a").click()
