@@ -11,7 +11,7 @@ export DEBUG ?= 1
 
 DRIVER := $(if $(filter mysql:%,$(DATABASE_URL)),.venv/.installed-mariadb)
 
-.PHONY: run test everywhere lint bench format messages clean
+.PHONY: run test everywhere lint bench goals format messages clean
 
 run: .venv/.installed $(DRIVER)
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null \
@@ -32,6 +32,10 @@ lint: .venv/.installed-test
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/python manage.py makemigrations --check
+
+# What readers are promised of the pages: each goal, and whether it is met.
+goals: .venv/.installed-test tests/node/node_modules/.installed
+	@$(BIN)/python -m benchmarks.goals
 
 # In a virtual environment of its own: what the peers bring along changes how uvicorn runs.
 bench: .venv/bench/.installed

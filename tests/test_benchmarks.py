@@ -7,6 +7,7 @@ import time
 import pytest
 
 from benchmarks import tables, targets
+from benchmarks.goals import GOALS, Results
 from benchmarks.place import HOST
 from benchmarks.readers import Readers
 
@@ -92,3 +93,48 @@ def test_a_reader_that_is_cut_off_is_noticed():
         server.accept()[0].close()
         with pytest.raises(ConnectionError):
             readers.receive(b"x", 1)
+
+
+def test_a_goal_is_not_met_before_it_is_measured():
+    missing = {goal.row(Results()) for goal in GOALS}
+    assert all("not measured" in row and "**not met**" in row for row, _ in missing)
+    assert not any(is_met for _, is_met in missing)
+
+
+@pytest.mark.parametrize(
+    ("noted", "verdict"),
+    [
+        ({"one": 0, "two": 0}, "0 in 2 states | met"),
+        ({"one": 0, "two": 3}, "3 in 2 states | **not met**"),
+        ({"one": 0, "two": None}, "not measured: in 1 of 2 states | **not met**"),
+    ],
+)
+def test_a_goal_for_all_states_is_measured_in_all_of_them(tmp_path, noted, verdict):
+    properties = {
+        name: "" if value is None else f'<property name="axe violations" value="{value}"/>'
+        for name, value in noted.items()
+    }
+    cases = "".join(
+        f'<testcase classname="tests.test_look" name="test_nobody_is_kept_out[{name}]">'
+        f"<properties>{each}</properties></testcase>"
+        for name, each in properties.items()
+    )
+    report = tmp_path / "report.xml"
+    report.write_text(f"<testsuite>{cases}</testsuite>")
+    results = Results()
+    results.read(report)
+    (axe,) = (goal for goal in GOALS if goal.what.startswith("axe"))
+    assert verdict in axe.row(results)[0]
+
+
+def test_stories_are_told_when_their_tests_pass(tmp_path):
+    report = tmp_path / "report.xml"
+    report.write_text(
+        '<testsuite><testcase classname="tests.test_keyboard" name="test_one"/>'
+        '<testcase classname="tests.test_keyboard" name="test_two"><failure/></testcase>'
+        "</testsuite>"
+    )
+    results = Results()
+    results.read(report)
+    (keyboard,) = (goal for goal in GOALS if goal.what.startswith("keyboard"))
+    assert "1 of 2 tests pass | **not met**" in keyboard.row(results)[0]
