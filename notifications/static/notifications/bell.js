@@ -72,7 +72,7 @@ class MessageBell extends HTMLElement {
   }
 
   #render() {
-    const { counts, messages, isStale } = this.#inbox;
+    const { counts, isStale } = this.#inbox;
     const { unread, unseen } = this.#isAway ? {} : counts;
     const { name, named } = this.dataset;
     const badge = this.#link.lastElementChild;
@@ -82,7 +82,7 @@ class MessageBell extends HTMLElement {
     this.#link.ariaLabel = unread ? named.replace("{unseen}", unseen).replace("{unread}", unread) : name;
     this.#entitle(unseen ? `(${shown}) ` : "");
     navigator.setAppBadge?.(unseen ?? 0).catch(() => {}); // some refuse it until a site is installed
-    if (!this.#isReplaying) this.#toasts.update(messages, unseen);
+    if (!this.#isReplaying) this.#toasts.update(this.#inbox);
     if (isStale && !this.#isAway && this.isConnected) this.#refresh();
   }
 

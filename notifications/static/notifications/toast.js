@@ -10,7 +10,7 @@ const SHORTEST = 6_000; // ms in sight
 const READING = 90; // ms a character
 const TICK = 500; // ms
 const LATER = 300; // ms that hidden tabs leave to those in sight,
-const LATE = 50; // and those without the message to one that shows it already
+const LATE = 100; // and those without the message to one that shows it already
 const HELD = 5_000; // ms, within which all tabs have heard of a message
 const TOGETHER = 1_000; // ms in which arrivals are said together
 const IN_SIGHT = "message-center[data-first=true]:not([data-filter=archived])";
@@ -33,6 +33,7 @@ export class Toasts {
   #status;
   #known = new Map(); // id -> how to take it back
   #arrived = 0;
+  #timer;
   #back; // what had the focus before
 
   /** words: {url, many, info, ...}. region: a list, and what toasts are made from. status: says it. */
@@ -43,14 +44,24 @@ export class Toasts {
     this.#status = status;
   }
 
-  /** unread: those that have arrived, newest first. isNews: whether to tell of the new ones. */
-  update(unread, isNews) {
+  /** inbox: its messages are the unread that have arrived. What comes at once is told at once. */
+  update(inbox) {
+    const wait = document.hidden ? LATER : document.querySelector(IN_SIGHT) ? 0 : LATE;
+    this.#timer ??= setTimeout(() => this.#update(inbox.messages, inbox.counts.unseen), wait);
+  }
+
+  #update(unread, isNews) {
+    this.#timer = undefined;
     for (const [id, takeBack] of this.#known) {
       if (!unread.some((each) => each.id === id) && this.#known.delete(id)) takeBack();
     }
     const fresh = unread.filter(({ id }) => !this.#known.has(id));
     for (const { id } of fresh) this.#known.set(id, () => {});
-    if (isNews && fresh.length) this.#arrive(fresh[0], fresh.length);
+    if (!isNews || !fresh.length) return;
+    const [{ id, content }] = fresh;
+    const tell = (isFirst) => isFirst && this.#tell(id, content, fresh.length);
+    const { locks } = navigator; // none over http in a local network: there each tab tells
+    locks ? locks.request(`message-toast:${id}`, { ifAvailable: true }, tell) : tell(true);
   }
 
   /** Focus the newest toast, if there is one. */
@@ -59,14 +70,6 @@ export class Toasts {
     if (link && !this.#list.contains(document.activeElement)) this.#back = document.activeElement;
     link?.focus();
     return link;
-  }
-
-  #arrive({ id, content }, many) {
-    const tell = (isFirst) => isFirst && this.#tell(id, content, many);
-    const { locks } = navigator; // none over http in a local network: there each tab tells
-    const wait = document.hidden ? LATER : document.querySelector(IN_SIGHT) ? 0 : LATE;
-    const ask = () => (locks ? locks.request(`message-toast:${id}`, { ifAvailable: true }, tell) : tell(true));
-    setTimeout(ask, wait);
   }
 
   /** Tell it here. Until what is returned is over, other tabs know that it was. */
