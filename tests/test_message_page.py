@@ -88,7 +88,9 @@ async def test_a_correction_is_seen_and_said_while_the_message_is_open(people, r
     await expect(alice.find("main [role=status]")).to_be_empty()
     await sync_to_async(update)(message, title="At eleven", body="Shelf <5>")
     await expect(alice.find("h1")).to_have_text("At eleven")
-    await expect(alice.find("main [role=status]")).to_have_text("The message has just been corrected.")
+    await expect(alice.find("main [role=status]")).to_have_text(
+        "The message has just been corrected."
+    )
     await expect(alice.find(".body")).to_have_text("Shelf <5>")
     await expect(alice.page).to_have_title("At eleven")
     await expect(archive).to_be_focused()
