@@ -138,10 +138,11 @@ async def test_who_reads_elsewhere_on_the_page_is_not_torn_away(people, reader):
 async def test_a_page_of_one_user_shows_nothing_to_another(people, reader):
     message = await asend("a secret", to=[people.alice])
     alice = await reader(people.alice, path=f"/messages/{message.pk}/")
-    await expect(alice.find("h1")).to_have_text("a secret")
+    await sync_to_async(update)(message, title="a secret, corrected")  # so it is connected
+    await expect(alice.find("h1")).to_have_text("a secret, corrected")
     await alice.log_in(people.bob)
     await sync_to_async(end_streams)(people.alice.pk)  # the page comes back, with bob's session
-    await expect(alice.find("h1")).not_to_have_text("a secret")
+    await expect(alice.find("h1")).not_to_have_text("a secret, corrected")
     assert "a secret" not in await alice.page.content()
 
 
