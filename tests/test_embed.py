@@ -1,0 +1,149 @@
+"""In another project: examples/embed, with users, a base template and colours of its own."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from django.urls import reverse
+from playwright.async_api import Browser, expect
+
+from notifications import send
+from tests.chromium import NewReader, Reader, needs_chromium, readers
+from tests.server import ROOT, Server
+from tests.test_docs import README, names
+
+EXAMPLE = ROOT / "examples" / "embed"
+ANA = {"email": "ana@example.com", "password": "tea"}
+CREATE = "from shop.models import Customer; Customer.objects.create_user({email!r}, {password!r})"
+
+
+class Shop(Server):
+    """The example, served as its README says, on a database of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.env = {
+            "DJANGO_SETTINGS_MODULE": "shop.settings",
+            "PYTHONPATH": os.pathsep.join(map(str, (EXAMPLE, ROOT))),  # or `pip install ../..`
+            "SHOP_DATABASE": str(folder / "shop.sqlite3"),
+        }
+        super().__init__("daphne", folder, "shop.asgi:application", **self.env)
+
+    def manage(self, *args: str) -> str:
+        command = [sys.executable, EXAMPLE / "manage.py", *args]
+        done = subprocess.run(command, env=os.environ | self.env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/login/", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(tmp_path)
+    shop.manage("migrate", "--verbosity", "0")
+    shop.manage("shell", "-c", CREATE.format(**ANA))
+    with shop:
+        yield shop
+    assert "Traceback" not in shop.log, shop.log
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visitor(chromium: Browser, shop: Shop, db: None) -> AsyncIterator[NewReader]:
+    async for start in readers(chromium, shop):
+        yield start
+
+
+async def log_in(visitor: NewReader, **options: Any) -> Reader:
+    ana = await visitor(path="/login/", **options)
+    await ana.page.get_by_label("Email").fill(ANA["email"])
+    await ana.page.get_by_label("Password").fill(ANA["password"])
+    await ana.press("Log in")
+    await ana.page.wait_for_url(f"{ana.url}/")
+    return ana
+
+
+def colour(name: str) -> str:
+    return "(element) => getComputedStyle(element)." + name
+
+
+@needs_chromium
+@pytest.mark.only("sqlite")
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_bell_is_live_in_a_project_of_its_own_kind_and_looks_like_it(shop, visitor):
+    ana = await log_in(visitor)
+    link = ana.find("message-bell > a")
+    await expect(link).to_have_attribute("aria-expanded", "false")
+    await asyncio.to_thread(shop.manage, "broadcast", "The spring harvest is here")
+    await expect(link).to_have_attribute("aria-label", "Messages, 1 new, 1 unread")
+    toast = ana.find(".bell-toasts li")
+    await expect(toast).to_contain_text("The spring harvest is here")
+    assert await toast.evaluate(colour("backgroundColor")) == "rgb(255, 253, 248)"
+    assert await ana.find(".bell-badge").evaluate(colour("backgroundColor")) == "rgb(155, 28, 28)"
+
+    await link.click()
+    panel = ana.find(".bell-panel")
+    await expect(panel.get_by_text("The spring harvest is here")).to_be_visible()
+    assert await panel.evaluate(colour("backgroundColor")) == "rgb(255, 253, 248)"
+    everything = panel.get_by_role("link", name="See all messages")
+    assert await everything.evaluate(colour("color")) == "rgb(138, 61, 18)"
+    assert await everything.evaluate(colour("textTransform")) == "none"
+
+    await everything.click()
+    await ana.page.wait_for_url(f"{ana.url}/inbox/")
+    await expect(ana.page).to_have_title(re.compile("Messages · Teahouse$"))
+    await expect(ana.find("header").get_by_role("link", name="Teahouse")).to_be_visible()
+    await ana.find("message-center .title").click()
+    await expect(ana.find("article h1")).to_contain_text("The spring harvest is here")
+    await expect(ana.find("header").get_by_role("link", name="Teahouse")).to_be_visible()
+
+
+@needs_chromium
+@pytest.mark.only("sqlite")
+@pytest.mark.asyncio(loop_scope="session")
+async def test_without_scripts_the_bell_leads_to_the_message_center(shop, visitor):
+    await asyncio.to_thread(
+        shop.manage, "broadcast", "Closed on Monday", "--to", "user:ana@example.com"
+    )
+    ana = await log_in(visitor, scripts=False)
+    await ana.page.get_by_role("link", name="Messages, 1 new, 1 unread").click()
+    await expect(ana.find("message-center .title")).to_have_text("Closed on Monday")
+
+
+def test_a_project_without_a_page_of_its_own_gets_a_plain_one(people, client, settings):
+    settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": []}]
+    message = send("one", to=[people.alice])
+    client.force_login(people.alice)
+    for path in (reverse("notifications:center"), f"/messages/{message.pk}/"):
+        page = client.get(path).content.decode()
+        assert "notifications/page.css" in page
+        assert "<message-bell" in page
+
+
+def test_what_is_installed_with_the_app_is_what_the_site_requires():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    listed = {line.partition("#")[0].strip() for line in lines}
+    for wanted in (project["dependencies"], *project["optional-dependencies"].values()):
+        assert set(wanted) <= listed
+
+
+def test_the_readme_names_the_tokens_that_are_used():
+    styles = "".join(
+        (ROOT / "notifications/static/notifications" / name).read_text()
+        for name in ("bell.css", "center.css")
+    )
+    own = set(re.findall(r"(--[a-z]+):", styles))
+    assert set(names(README, "token")) == set(re.findall(r"var\((--[a-z]+)", styles)) - own
