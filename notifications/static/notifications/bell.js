@@ -129,6 +129,7 @@ class MessageBell extends HTMLElement {
     const html = await answer.text();
     const page = new DOMParser().parseFromString(html, "text/html").querySelector("message-center");
     for (const row of [...page.querySelectorAll("li[data-id]")].slice(MOST)) row.remove();
+    page.querySelector(".foot")?.remove(); // what is of no use here
     page.dataset.page = url; // what it is fetched from again: not the page that it is shown on
     this.#clear();
     this.#panel.prepend(page);

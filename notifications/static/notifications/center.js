@@ -8,7 +8,6 @@
 
 import { connect } from "./connect.js";
 import { Inbox } from "./inbox.js";
-import { press, remember } from "./keys.js";
 import { List } from "./list.js";
 
 const SEEN_AFTER = 1_000; // ms in sight until the bell's number is cleared
@@ -47,9 +46,10 @@ class MessageCenter extends HTMLElement {
     const { signal } = this.#listeners;
     this.addEventListener("submit", (event) => this.#submit(event), { signal });
     this.addEventListener("click", (event) => this.#click(event), { signal });
-    this.addEventListener("keydown", (event) => press(event, this), { signal });
     document.addEventListener("visibilitychange", () => this.#countDown(), { signal });
-    remember(this.#find("[name=letters]"));
+    // For the server, which cannot know it otherwise: so the next page is right at first sight.
+    const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+    document.cookie = `timezone=${timeZone};path=/;max-age=31536000;samesite=lax`;
     this.#timers.tick = setInterval(() => this.#list.tick(), TICK);
     this.#render();
   }
@@ -155,7 +155,9 @@ class MessageCenter extends HTMLElement {
     pill.hidden = !waiting;
     pill.textContent = this.#sayNew(waiting > MANY ? `${MANY}+` : waiting);
     for (const number of this.querySelectorAll(".unread-count")) number.textContent = counts.unread;
-    this.#find("[value=all-read]").hidden = !counts.unread;
+    const all = this.#find("[value=all-read]");
+    if (!counts.unread && all === document.activeElement) this.#list.focus();
+    all.hidden = !counts.unread;
     this.#find(".empty").hidden = messages.length;
     if (!document.querySelector("message-bell")) {
       document.title = counts.unseen ? `(${counts.unseen}) ${this.#title}` : this.#title;
@@ -222,20 +224,30 @@ class MessageCenter extends HTMLElement {
   }
 
   #click(event) {
-    const hit = (selector) => event.target.closest(selector);
-    const older = hit("[data-grown]");
-    if (older && !event.ctrlKey && !event.metaKey) {
-      event.preventDefault();
-      this.#grow(older);
+    const { target } = event;
+    for (const [selector, does] of Object.entries(this.#clicks)) {
+      const hit = target.closest(selector);
+      if (hit) does(hit, event);
     }
-    if (hit(".try-now")) this.#connection.retry();
-    if (hit(".help")) this.#find("dialog").showModal();
-    if (hit(".pill")) this.#showNew();
-    if (hit(".undo button")) this.#undo();
-    if (hit(".retry")) this.#retry();
-    const button = hit(".link")?.closest("li").querySelector("[value=read]:not([hidden])");
-    if (button) this.#act(button); // who follows the link has read the message
   }
+
+  #clicks = {
+    ".try-now": () => this.#connection.retry(),
+    ".help": () => this.#find("dialog").showModal(),
+    ".pill": () => this.#showNew(),
+    ".undo button": () => this.#undo(),
+    ".retry": () => this.#retry(),
+    // Who follows the link has read the message.
+    ".link": (link) => {
+      const button = link.closest("li").querySelector("[value=read]:not([hidden])");
+      if (button) this.#act(button);
+    },
+    "[data-grown]": (link, event) => {
+      if (event.ctrlKey || event.metaKey) return; // to another tab
+      event.preventDefault();
+      this.#grow(link);
+    },
+  };
 
   /** Show it at once; the stream will say what has become of it. What failed is taken back. */
   async #act(button, value = button.value, url = button.formAction) {

@@ -1,11 +1,23 @@
 /** The rows of the page: one a message, in the order of the inbox, under the days they came. */
 
 import { after, belongs } from "./inbox.js";
-import { makeRow, messageOf, showContent, showMarks } from "./row.js";
-import { dayOf, showTime } from "./time.js";
+import { dayOf, makeRow, messageOf, showContent, showMarks, showTime } from "./row.js";
 
 const CHANGING = 2 * 24 * 3_600_000; // ms: the words for older times stay as they are
 const ROW = "li[data-id]";
+const SHOWN = `${ROW}:not([hidden])`;
+
+// What a key does: go so many rows on; or click on something, of the row (letters) or the page (signs).
+const STEPS = { j: 1, ArrowDown: 1, PageDown: 1, k: -1, ArrowUp: -1, PageUp: -1, Home: -Infinity, End: Infinity };
+const CLICKS = {
+  Enter: ".title",
+  o: ".title",
+  r: ":is([value=read], [value=unread]):not([hidden])",
+  e: "[value=archived]:not([hidden])",
+  ".": ".pill:not([hidden])",
+  "?": ".help",
+};
+const LETTERS = "message-letters"; // in localStorage: "off" if letters and signs do nothing
 
 export class List {
   #page;
@@ -21,6 +33,10 @@ export class List {
     this.#page = page;
     this.#list = page.querySelector(".list");
     this.#list.addEventListener("focusin", ({ target }) => this.#enter(target.closest(ROW)));
+    this.#list.addEventListener("keydown", (event) => this.#key(event));
+    const letters = page.querySelector("[name=letters]");
+    letters.checked = localStorage[LETTERS] !== "off";
+    letters.onchange = () => (localStorage[LETTERS] = letters.checked ? "on" : "off");
   }
 
   /** The messages of the rows in `page`: in this one, or in one that the server has just rendered. */
@@ -52,8 +68,9 @@ export class List {
         this.#slide(this.#list.offsetHeight - height);
       }
     }
+    this.#tidy();
     if (!this.#current?.isConnected || this.#current.hidden) {
-      this.#enter(this.#list.querySelector(`${ROW}:not([hidden])`));
+      this.#enter(this.#list.querySelector(SHOWN));
     }
     return this.#waiting.length;
   }
@@ -63,6 +80,7 @@ export class List {
     const waiting = this.#waiting;
     this.#upto = this.#known[0]?.position ?? 0;
     for (const { id } of waiting) this.#mark(this.#rows.get(id));
+    this.#tidy();
     return waiting[0]?.id;
   }
 
@@ -71,11 +89,13 @@ export class List {
     for (const { row, message } of this.#rows.values()) {
       if (!id || id === message.id) this.#mark({ row, message: after(message, act) });
     }
+    this.#tidy();
   }
 
   /** Show again what is known. */
   restore() {
     for (const each of this.#rows.values()) this.#mark(each);
+    this.#tidy();
   }
 
   /** Keep the words for times and days right. */
@@ -168,6 +188,11 @@ export class List {
     }));
   }
 
+  /** No heading without rows. */
+  #tidy() {
+    for (const each of [...this.#list.children, this.#list]) each.hidden = !each.querySelector(SHOWN);
+  }
+
   #remove(id, row) {
     if (this.focused === id) this.#focusBeside(row);
     row.remove();
@@ -187,6 +212,22 @@ export class List {
     const rows = [...this.#list.querySelectorAll(ROW)].filter((each) => each === row || !each.hidden);
     const here = rows.indexOf(row);
     this.focus(Number((rows[here + 1] ?? rows[here - 1])?.dataset.id));
+  }
+
+  #key(event) {
+    const { key, target } = event;
+    const row = target.closest(ROW);
+    if (!row || event.isComposing || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (key.length > 1 ? key === "Enter" && target !== row : localStorage[LETTERS] === "off") return;
+    if (STEPS[key]) this.#step(row, STEPS[key]);
+    else if (CLICKS[key]) (/\w/.test(key) ? row : this.#page).querySelector(CLICKS[key])?.click();
+    else return;
+    event.preventDefault();
+  }
+
+  #step(row, by) {
+    const rows = [...this.#list.querySelectorAll(SHOWN)];
+    rows[Math.max(0, Math.min(rows.indexOf(row) + by, rows.length - 1))].focus();
   }
 
   #enter(row) {
