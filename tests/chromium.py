@@ -4,8 +4,11 @@
 Nobody's console may end with a complaint.
 """
 
+import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +16,15 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import connections
-from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    Locator,
+    Page,
+    async_playwright,
+    expect,
+)
 
 from tests.browser import new_session
 from tests.server import Server
@@ -97,15 +108,14 @@ class Reader:
 
     async def sees(self, **read: bool) -> None:
         """Wait until the list is just this, from top to bottom."""
-        script = """([selector, wanted]) => JSON.stringify(
-            [...document.querySelectorAll(selector)].filter((row) => row.checkVisibility())
-            .map((row) => [row.querySelector(".title").textContent, row.dataset.read === "true"])
-        ) === JSON.stringify(wanted)"""
-        wanted = [list(pair) for pair in read.items()]
-        try:
-            await self.page.wait_for_function(script, arg=[LIST, wanted])
-        except Exception as error:
-            raise AssertionError(f"{await self.rows()} instead of {read}") from error
+        deadline = time.monotonic() + PATIENCE / 1_000
+        # From here, not by `wait_for_function`: that waits for ever where scripts are switched off.
+        rows: dict[str, bool] | None = None
+        while rows is None or list(rows.items()) != list(read.items()):
+            assert time.monotonic() < deadline, f"{rows} instead of {read}"
+            await asyncio.sleep(0.05)
+            with suppress(Error):  # between two pages
+                rows = await self.rows()
 
     async def counts(self, unread: int) -> None:
         """Wait until the page says that so many are unread."""

@@ -286,6 +286,6 @@ class TestInABrowser:
         await alice.open("/")
         for number in range(3):
             await asend(f"number {number}", to=[people.alice])
+            await expect(alice.find(".bell-toasts li")).to_have_count(number + 1)
         await expect(alice.find(".bell-badge")).to_have_text("3")
-        await expect(alice.find(".bell-toasts li")).to_have_count(3)
         assert await alice.page.evaluate("window.shifts") == 0

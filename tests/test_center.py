@@ -385,8 +385,8 @@ async def test_days_and_times_are_those_of_the_reader(people, reader):
 async def test_times_stay_right_and_today_becomes_yesterday(people, reader):
     await asend("one", to=[people.alice])
     alice = await reader(people.alice, path=None)
-    await alice.context.clock.install(time=timezone.now().replace(hour=22, minute=0))
     at = timezone.now().replace(hour=21, minute=59, second=30)
+    await alice.context.clock.install(time=at + timedelta(seconds=20))
     await Message.objects.aupdate(published_at=at)
     await alice.open()
     time = alice.row("one").locator("time")

@@ -339,8 +339,10 @@ async def test_a_deploy_moves_readers_on_and_an_outage_lets_them_wait(
         await alice.event()
     await asend("while nobody was there", to=EVERYONE)
     await asyncio.to_thread(before.start)
-    while (await alice.come_back()).name != "ready":
-        pass  # for two seconds nginx believes that nobody is there
+    # For two seconds nginx believes that nobody is there.
+    while (event := await alice.come_back()).name != "ready":
+        assert event.data == {"reason": "drain"}
+        await asyncio.sleep(0.05)  # nginx takes no more than a thousand requests on a connection
     assert await alice.read() == "while nobody was there"
 
 

@@ -539,10 +539,10 @@ async def test_10_a_sweep_in_parts_reaches_all(hub, people, monkeypatch):
 @pytest.mark.parametrize("changes", [1, 100], ids=["once", "all the time"])
 async def test_11_a_page_and_its_state_are_of_one_moment(hub, people, monkeypatch, changes):
     """Whatever is published between the statements of a page."""
-    original = inbox._page
+    original = inbox._items
     left = [changes]
 
-    def page_then_change(*args):
+    def items_then_change(*args):
         items = original(*args)
         if left[0] and not connection.in_atomic_block:  # the last try holds them off
             left[0] -= 1
@@ -550,7 +550,7 @@ async def test_11_a_page_and_its_state_are_of_one_moment(hub, people, monkeypatc
             acts.seen(people.alice)
         return items
 
-    monkeypatch.setattr(inbox, "_page", page_then_change)
+    monkeypatch.setattr(inbox, "_items", items_then_change)
     listing = await do(inbox.listing, people.alice)
     assert listing.state.unread == len(listing.items)
     assert [item.position for item in listing.items][:1] == [listing.state.cursor.position]

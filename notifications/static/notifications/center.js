@@ -173,7 +173,7 @@ class MessageCenter extends HTMLElement {
   #showState(state) {
     this.#state = state;
     const isOut = this.#isSignedOut;
-    for (const line of this.querySelectorAll("[data-state]")) {
+    for (const line of this.querySelectorAll(".lines [data-state]")) {
       line.hidden = line.dataset.state !== state;
       if (!line.hidden) this.#tell(line.firstElementChild.textContent, isOut);
     }

@@ -12,6 +12,7 @@ const TICK = 500; // ms
 const LATER = 300; // ms that hidden tabs leave to those in sight,
 const LATE = 100; // and those without the message to one that shows it already
 const HELD = 5_000; // ms, within which all tabs have heard of a message
+const LOCK = "message-toast:"; // and the id: held by the tab that tells it
 const TOGETHER = 1_000; // ms in which arrivals are said together
 const IN_SIGHT = "message-center[data-first=true]:not([data-filter=archived])";
 const CHOICE = "message-notifications"; // in localStorage: "on" if this device shall notify
@@ -46,22 +47,29 @@ export class Toasts {
 
   /** inbox: its messages are the unread that have arrived. What comes at once is told at once. */
   update(inbox) {
+    // Dealt with elsewhere by now: no news, whatever comes next.
+    if (!inbox.counts.unseen) for (const { id } of inbox.messages) this.#knows(id);
     const wait = document.hidden ? LATER : document.querySelector(IN_SIGHT) ? 0 : LATE;
-    this.#timer ??= setTimeout(() => this.#update(inbox.messages, inbox.counts.unseen), wait);
+    this.#timer ??= setTimeout(() => this.#update(inbox.messages), wait);
   }
 
-  #update(unread, isNews) {
+  #knows(id) {
+    return this.#known.has(id) || !this.#known.set(id, () => {});
+  }
+
+  async #update(unread) {
     this.#timer = undefined;
     for (const [id, takeBack] of this.#known) {
       if (!unread.some((each) => each.id === id) && this.#known.delete(id)) takeBack();
     }
-    const fresh = unread.filter(({ id }) => !this.#known.has(id));
-    for (const { id } of fresh) this.#known.set(id, () => {});
-    if (!isNews || !fresh.length) return;
+    const arrived = unread.filter(({ id }) => !this.#knows(id));
+    const { locks } = navigator; // none over http in a local network: there each tab tells
+    const told = (await locks?.query())?.held.map(({ name }) => name) ?? [];
+    const fresh = arrived.filter(({ id }) => !told.includes(LOCK + id));
+    if (!fresh.length) return;
     const [{ id, content }] = fresh;
     const tell = (isFirst) => isFirst && this.#tell(id, content, fresh.length);
-    const { locks } = navigator; // none over http in a local network: there each tab tells
-    locks ? locks.request(`message-toast:${id}`, { ifAvailable: true }, tell) : tell(true);
+    locks ? locks.request(LOCK + id, { ifAvailable: true }, tell) : tell(true);
   }
 
   /** Focus the newest toast, if there is one. */
