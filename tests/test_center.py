@@ -21,6 +21,7 @@ pytestmark = [
 ]
 
 AWAY = "Object.defineProperty(document, 'hidden', {get: () => window.away ?? false});"
+SETTLED = "Promise.all(document.getAnimations().map(({ finished }) => finished))"
 SHIFTS = """
     window.shifts = [];
     const told = ({node, previousRect, currentRect}) =>
@@ -70,6 +71,8 @@ async def test_what_arrives_comes_in_at_the_top_and_shifts_nothing(people, reade
     await alice.open()
     await alice.is_live()
     await asend("four", to=[people.alice], body="More words.")
+    await alice.sees(four=False, three=False, two=False, one=False)
+    await alice.page.evaluate(SETTLED)
     await asend("five", to=[people.alice])
     await alice.sees(five=False, four=False, three=False, two=False, one=False)
     await alice.page.evaluate(FRAMES)

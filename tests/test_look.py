@@ -5,6 +5,7 @@ axe finds nothing, nothing is cut off, and of each there is a screenshot in `scr
 A state is a function that brings a reader's window there: add one with `@state`.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from itertools import product
@@ -157,6 +158,7 @@ async def live(stage: Stage) -> Reader:
     alice = await stage.alice()
     await asend("It has arrived", to=[stage.people.alice], level="success")
     await expect(alice.row("It has arrived").first).to_be_visible()
+    await expect(alice.page).to_have_title(re.compile(r"^[^(]"))  # seen: nothing else is under way
     return alice
 
 
