@@ -287,7 +287,7 @@ def test_the_last_try_of_a_consistent_read_holds_changes_off(
     message = send("x", to=EVERYONE)
     monkeypatch.setattr(inbox, "TRIES", 0)
     monkeypatch.setattr(models, "IDLE", int(PATIENCE))
-    read_page, late = inbox._page, []
+    read_page, late = inbox._items, []
 
     def page_while_others_come(*args: Any) -> Any:
         late.append(one.begin(send, "y", to=EVERYONE))
@@ -295,7 +295,7 @@ def test_the_last_try_of_a_consistent_read_holds_changes_off(
         until_waiting(2)
         return read_page(*args)
 
-    monkeypatch.setattr(inbox, "_page", page_while_others_come)
+    monkeypatch.setattr(inbox, "_items", page_while_others_come)
     Inbox.objects.ensure([people.alice.pk])
     listing = inbox.listing(people.alice)
     assert [item.message.title for item in listing.items] == ["x"]
