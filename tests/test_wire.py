@@ -73,7 +73,14 @@ def test_what_is_parsed_is_what_was_encoded(parse, message, change):
     told = dict(event.data)
     for key in parsed.keys() & {"published_at", "expires_at", "edited_at"}:
         parsed[key] = parsed[key] and datetime.fromisoformat(parsed[key])
-    assert parsed == told
+    assert parsed == {key: paired(value) for key, value in told.items()}
+
+
+def paired(value):
+    """Two halves of a surrogate pair beside each other are one character, as JSON has it."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 @given(cursor=cursors)
