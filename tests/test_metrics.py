@@ -77,8 +77,8 @@ async def test_the_numbers_are_those_of_what_has_happened(inside, browser, peopl
     await alice.state()
     await bob.state()
     await asend("to all", to=EVERYONE)
-    await asend("to alice", to=[people.alice])
     await asend("to nobody here", to=[people.root])
+    await asend("to alice", to=[people.alice])  # the last: who has it has been told all
     assert [await alice.read(), await alice.read(), await bob.read()] == [
         "to all", "to alice", "to all",
     ]  # fmt: skip
