@@ -100,7 +100,7 @@ async def test_when_it_lets_streams_through_again_they_are_used_again(people, re
     await tab.is_told("live")
     assert await tab.heard("ready") == []
     proxy.collects = False
-    # On a busy machine a stream may take longer to begin than a page gives it: then it is tried again.
+    # On a busy machine a stream may begin later than a page waits for: then it is tried again.
     while not await tab.heard("ready"):
         await tab.page.evaluate("() => dispatchEvent(new Event('online'))")
         with suppress(AssertionError):
