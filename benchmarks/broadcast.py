@@ -95,16 +95,19 @@ def saturation(contender: Contender, sessions: list[str], seconds: float) -> Fig
         readers.open(sessions, contender.opened)
         time.sleep(SETTLING)
         with sender(contender, readers) as says, quiet():
-            numbers = itertools.count()
+            numbers, arrived = itertools.count(), itertools.count()
 
             def run(events: int) -> float:
-                sent = 0
+                sent = heard = 0
 
                 def go_on(deliveries: int) -> None:
-                    nonlocal sent
+                    nonlocal sent, heard
                     while sent < min(events, deliveries // count + contender.window):
                         says.send(next(numbers))
                         sent += 1
+                    while heard < deliveries // count:
+                        says.clock(next(arrived))  # or its pipe is full some time, and it waits
+                        heard += 1
 
                 go_on(0)
                 return rate(readers.receive(b'"broadcast-', events * count, go_on))

@@ -82,12 +82,13 @@ class Readers:
     ) -> list[tuple[float, int]]:
         """Read until `marker` was seen `wanted` times; for each read that had some, the clock
         after it and how many. `each` is told how many there were so far. TimeoutError with what
-        is missing after PATIENCE in which nothing came."""
+        is missing after PATIENCE in which none came."""
         poll, read, clock, rest = self._epoll.poll, os.read, time.monotonic, self._rest
         seen, count = [], 0
+        begun = clock()
         while count < wanted:
             ready = poll(PATIENCE)
-            if not ready:
+            if not ready or clock() - (seen[-1][0] if seen else begun) > PATIENCE:  # pings come
                 raise TimeoutError(f"{wanted - count} of {wanted} did not come")
             for fd, _ in ready:
                 data = read(fd, READ)

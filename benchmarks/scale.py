@@ -78,7 +78,7 @@ def database(suffix: str, keep: bool = False) -> Iterator[None]:
 
     name = f"{connection.settings_dict['NAME']}{suffix}"
     connection.settings_dict["TEST"]["NAME"] = name
-    connection.creation.create_test_db(verbosity=0, autoclobber=True, keepdb=keep)
+    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False, keepdb=keep)
     address, mark, options = url.partition("?")
     os.environ["DATABASE_URL"] = f"{address}{suffix}{mark}{options}"
     try:

@@ -9,7 +9,7 @@ from tests.chromium import Reader
 from tests.server import Server
 from tests.until import until
 
-TELLING = "tests.telling:application"  # the site, telling `streams`
+TELLING = "tests.telling:application"  # the site, telling `streams` and `posts`
 
 # For waits that nobody should sit through: from now on this page's time goes `pace` times as fast.
 HURRY = """(pace) => {
@@ -90,6 +90,11 @@ class Listener:
 def streams(server: Server) -> int:
     """How many are open."""
     return int(httpx.get(f"{server.url}/streams", trust_env=False).text)
+
+
+def posts(server: Server) -> int:
+    """How many posts have reached it: answered, or being worked on."""
+    return int(httpx.get(f"{server.url}/posts", trust_env=False).text)
 
 
 async def has_streams(server: Server, number: int) -> None:
