@@ -6,7 +6,6 @@ import re
 import shutil
 import sqlite3
 import subprocess
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -23,7 +22,6 @@ PROGRAMS = {
 
 def table() -> str:
     rows = {
-        "when": f"{datetime.now(UTC):%Y-%m-%d}",
         "cores": str(os.cpu_count()),
         "processor": processor(),
         "kernel": f"{platform.system()} {platform.release()}",
