@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
@@ -15,6 +15,8 @@ from .models import Head, Inbox, Message, Recipient, user_key
 
 PAGE = 30  # messages on one page of the list
 MOST_PAGES = 33  # in one answer: some thousand rows, which a browser still shows without effort
+MANY = 1_000  # rows of one user, above which a page is looked for near its end first
+NEAR = 10_000  # positions: where such a user has a page; reading them takes some ms
 BATCH = 500  # users whose states are read by one statement
 TRIES = 3  # reads without a lock that may be spoilt by a change before one is made under locks
 
@@ -173,34 +175,48 @@ def listing(
     since = Inbox.objects.of(user.pk).since
     size = PAGE * min(pages, MOST_PAGES)
 
-    def read() -> Listing:
-        items = _items(user.pk, since, filter, before, size + 1, words)
+    def read(marks: _Marks) -> Listing:
+        end = marks.position + 1 if before is None else before
+        items: list[Item] = []
+        if marks.many:
+            near = range(end - NEAR, end)
+            items = _items(user.pk, since, filter, before, size + 1, words, near)
+        if len(items) <= size:
+            items = _items(user.pk, since, filter, before, size + 1, words)
         return Listing(_state_of(user.pk), items[:size], len(items) > size)
 
-    return _at_one_moment(user.pk, read)
+    return _at_one_moment(user.pk, filter, read)
 
 
-def _at_one_moment(user_id: Any, read: Callable[[], Listing]) -> Listing:
-    """`read()`, whose last statement reads the state, such that nothing changed in between.
+class _Marks(NamedTuple):
+    version: int
+    position: int
+    many: int | None  # not None: the user has more than MANY rows that the list may show
+
+
+def _at_one_moment(user_id: Any, filter: Filter, read: Callable[[_Marks], Listing]) -> Listing:
+    """`read(marks)`, whose last statement reads the state, such that nothing changed in between.
 
     `atomic()` is not that: at READ COMMITTED each statement sees its own moment. So (position,
     version) must be the same before and after. Where changes come faster than that can be read,
     the last try holds them off.
     """
     for _ in range(TRIES):
-        before = _marks(user_id)
-        result = read()
-        if (result.state.version, result.state.cursor.position) == before:
+        marks = _marks(user_id, filter)
+        result = read(marks)
+        if (result.state.version, result.state.cursor.position) == marks[:2]:
             return result
     with Head.locked(durable=False):
         Inbox.objects.locked(user_id)
-        return read()
+        return read(_marks(user_id, filter))
 
 
-def _marks(user_id: Any) -> tuple[Any, ...] | None:
+def _marks(user_id: Any, filter: Filter) -> _Marks:
     head = Head.objects.filter(pk=Head.THE_ONE)
+    beyond = _rows(user_id, filter).values("message")[MANY : MANY + 1]
     rows = Inbox.objects.filter(pk=user_id)
-    return rows.values_list("version", Subquery(head.values("position"))).first()
+    found = rows.values_list("version", Subquery(head.values("position")), Subquery(beyond))
+    return _Marks(*found.get())
 
 
 def _state_of(user_id: Any) -> State:
@@ -216,12 +232,18 @@ def _state(row: Any) -> State:
 
 
 def _items(
-    user_id: Any, since: int, filter: Filter, before: int | None, size: int, words: Sequence[str]
+    user_id: Any,
+    since: int,
+    filter: Filter,
+    before: int | None,
+    size: int,
+    words: Sequence[str],
+    near: range | None = None,
 ) -> list[Item]:
-    """The first `size` of them."""
-    parts = [_own(user_id, filter, _having(words, "message__"))]
+    """The first `size` of them; `near`: of those whose position is in it."""
+    parts = [_own(user_id, filter, _having(words, "message__"), near)]
     if filter != "archived":  # what is put away has a row of its own, whatever its audience
-        parts.append(_broadcasts(user_id, since, filter, _having(words)))
+        parts.append(_broadcasts(user_id, since, filter, _having(words), near))
     found: list[tuple[int, int, datetime | None]] = []
     for part in parts:
         if before is not None:
@@ -245,27 +267,40 @@ def _having(words: Sequence[str], message: str = "") -> Q:
 # Two queries, merged: no database finds a good plan for "this or that". They find position, message
 # and time of reading, and that in indexes alone; then only what the page shows is read. Positions
 # are ordered as `+ 0`: or else a database may walk the whole log from its end, message by message,
-# until it has found a page that is this user's.
+# until it has found a page that is this user's. For who has many messages it may do that: `near`.
 
 
-def _own(user_id: Any, filter: Filter, having: Q) -> QuerySet[Any, Any]:
+def _rows(user_id: Any, filter: Filter) -> QuerySet[Any, Recipient]:
     """The user's own rows: of what came by name; and if archived, of all."""
     rows = Recipient.objects.filter(user_id=user_id, archived_at__isnull=filter != "archived")
     if filter != "archived":
         rows = rows.exclude(via=_EVERYONE)
     if filter == "unread":
         rows = rows.filter(read_at=None)
-    rows = rows.filter(message__withdrawn_at=None, message__expired_at=None)
+    return rows
+
+
+def _own(user_id: Any, filter: Filter, having: Q, near: range | None) -> QuerySet[Any, Any]:
+    """What of these is live."""
+    rows = _rows(user_id, filter).filter(message__withdrawn_at=None, message__expired_at=None)
+    if near:
+        rows = rows.filter(message__position__range=(near.start, near.stop - 1))
+        if filter != "archived":  # said for the index
+            rows = rows.filter(message__everyone=False)
     rows = rows.filter(having, message__position__isnull=False)
     return rows.annotate(at=F("message__position") + 0, of=F("message_id"), was_read=F("read_at"))
 
 
-def _broadcasts(user_id: Any, since: int, filter: Filter, having: Q) -> QuerySet[Any, Any]:
+def _broadcasts(
+    user_id: Any, since: int, filter: Filter, having: Q, near: range | None
+) -> QuerySet[Any, Any]:
     """The messages to everyone that the user has not put away."""
     mine = Recipient.objects.filter(message_id=OuterRef("pk"), user_id=user_id)
     dealt_with = Q(archived_at__isnull=False)
     if filter == "unread":
         dealt_with |= Q(read_at__isnull=False)
+    if near:
+        since = max(since, near.start - 1)
     left = Message.objects.live().broadcast_since(since).filter(having)
     left = left.exclude(Exists(mine.filter(dealt_with)))
     was_read = Subquery(mine.values("read_at"))

@@ -64,6 +64,39 @@ def test_the_list_is_in_the_order_of_positions_and_pages_have_no_gap_and_no_repe
     assert walked == [str(n) for n in reversed(range(70))]
 
 
+@pytest.mark.parametrize("kind", ["all", "unread", "archived"])
+def test_who_has_many_messages_has_the_same_pages_whether_or_not_they_are_near(
+    people, monkeypatch, kind
+):
+    alice = people.alice
+    for n in range(70):
+        to = EVERYONE if n % 3 == 0 else [alice if n % 3 == 1 else people.bob]
+        message = send(str(n), to=to)
+        if n % 4 == 0:
+            acts.read(alice, message.pk)
+        if n % 5 == 0:
+            acts.archive(alice, message.pk)
+        if n % 11 == 0:
+            withdraw(message)
+
+    def walk():
+        walked, before = [], None
+        while True:
+            page = inbox.listing(alice, kind, before)
+            walked.append([item.message.title for item in page.items])
+            if not page.more:
+                return walked
+            before = page.items[-1].position
+
+    monkeypatch.setattr(inbox, "PAGE", 4)
+    wanted = walk()
+    assert sum(map(len, wanted)) > 6
+    monkeypatch.setattr(inbox, "MANY", 2)
+    for near in (1, 8, 30, 1_000):
+        monkeypatch.setattr(inbox, "NEAR", near)
+        assert walk() == wanted
+
+
 def test_unread_is_inside_and_unseen_outside(people):
     first = send("1", to=EVERYONE)
     send("2", to=[people.alice])
