@@ -122,6 +122,53 @@ async def test_without_scripts_the_bell_leads_to_the_message_center(shop, visito
     await expect(ana.find("message-center .title")).to_have_text("Closed on Monday")
 
 
+# Elements of the shop that have names of ours.
+THEIRS = """<div id="theirs"><header><h1>A</h1></header> <p class="body">B</p>
+<p class="empty aside">C</p> <a class="link title" href="/">D</a> <button disabled>E</button>
+<div class="list"><h2>F</h2></div> <span class="icon"></span> <p class="message undo">G</p>
+<ul class="acts"><li data-id="1" data-read="false" data-level="error" class="new">H</li></ul>
+<form class="choose"><input type="search"></form> <dialog class="keys" open><kbd>I</kbd></dialog>
+</div>"""
+# What the styles of a page may say of its own, and worse.
+BLUNT = """:is(a, button, form, h1, h2, h3, header, input, li, nav, p, section, span, time, ul) {
+    all: initial; letter-spacing: 1em; border: 9px solid red; float: inline-end }"""
+APPLY = """(text) => {
+    document.adoptedStyleSheets = [new CSSStyleSheet()];
+    document.adoptedStyleSheets[0].replaceSync(text);
+}"""
+# All but where on the page it is: that is up to the page.
+LOOKS = """(selector) => [...document.querySelectorAll(selector)].flatMap((each) =>
+    [null, "::before", "::after"].map((part) => {
+        const style = getComputedStyle(each, part);
+        if (part && style.content === "none") return [];
+        const names = [...style].filter((name) => !/^(inset|top|right|bottom|left)/.test(name));
+        return [each.outerHTML.slice(0, 60), ...names.map((name) => `${name}: ${style[name]}`)];
+    }))"""
+SWITCH_OFF = """() => [...document.styleSheets].filter((sheet) =>
+    sheet.href.includes("/notifications/") && (sheet.disabled = true)).length"""
+
+
+@needs_chromium
+@pytest.mark.only("sqlite")
+@pytest.mark.asyncio(loop_scope="session")
+async def test_its_styles_and_those_of_the_page_leave_each_other_alone(shop, visitor):
+    await asyncio.to_thread(shop.manage, "broadcast", "Closed on Monday", "--body", "All *day*.")
+    ana = await log_in(visitor, reduced_motion="reduce")  # nothing is on its way
+    await ana.find("message-bell > a").click()
+    await expect(ana.find(".bell-panel li")).to_be_visible()
+
+    async def unchanged(selector: str, act: str, argument: str | None = None) -> int | None:
+        looked = await ana.page.evaluate(LOOKS, selector)
+        done = await ana.page.evaluate(act, argument)
+        for was, each in zip(looked, await ana.page.evaluate(LOOKS, selector), strict=True):
+            assert each == was
+        return done
+
+    await unchanged(".bell-panel, .bell-panel *", APPLY, BLUNT)
+    await ana.page.evaluate("(html) => document.body.insertAdjacentHTML('beforeend', html)", THEIRS)
+    assert await unchanged("#theirs *", SWITCH_OFF) == 2
+
+
 def test_a_project_without_a_page_of_its_own_gets_a_plain_one(people, client, settings):
     settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": []}]
     message = send("one", to=[people.alice])
