@@ -3,6 +3,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.generic import TemplateView
 
+from config.theme import set_theme
 from notifications.health import healthz, readyz
 from notifications.metrics import metrics
 
@@ -13,6 +14,7 @@ urlpatterns = [
     path("accounts/login/", LoginView.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("theme/", set_theme, name="set_theme"),
     # Without a slash, as probes are usually written; SECURE_REDIRECT_EXEMPT knows them by name.
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),

@@ -199,3 +199,38 @@ async def test_without_scripts_everything_is_there(people, reader):
     await alice.press("Mark as unread")
     await alice.page.wait_for_url(alice.center)
     await alice.counts(unread=1)
+
+
+async def test_without_scripts_all_is_read_filtered_and_said_in_another_language(people, reader):
+    for title in ("one", "two"):
+        await asend(title, to=[people.alice])
+    alice = await reader(people.alice, scripts=False)
+    await alice.press("Mark as read", alice.row("two"))
+    await alice.press_link("Unread 1")
+    await alice.sees(one=False)
+    await alice.press("Mark all as read")
+    await expect(alice.find(".empty")).to_contain_text("Nothing unread.")
+    await alice.press_link("Show all")
+    await alice.sees(two=True, one=True)
+    await alice.press("简体中文")
+    await expect(alice.find("h1")).to_have_text("消息")
+    await alice.sees(two=True, one=True)  # the page that it was asked for on
+    await alice.press("English")
+    await expect(alice.find("h1")).to_have_text("Messages")
+
+
+async def test_without_scripts_one_chooses_light_or_dark_and_logs_out(people, reader):
+    alice = await reader(people.alice, scripts=False, color_scheme="light")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    light = await alice.page.evaluate(colour)
+    await alice.press("Dark")
+    await expect(alice.find("html")).to_have_attribute("data-theme", "dark")
+    assert await alice.page.evaluate(colour) != light
+    await alice.press_link("Archived")
+    await alice.press("Automatic")
+    await expect(alice.find("[aria-current=page]")).to_have_text("Archived")
+    assert await alice.page.evaluate(colour) == light
+    await alice.press("Log out")
+    await alice.page.wait_for_url(f"{alice.url}/")
+    await alice.page.goto(alice.center)
+    await expect(alice.find("[name=password]")).to_be_visible()

@@ -46,6 +46,28 @@ def test_the_reader_chooses_the_language(client):
     assert ">English</button>" in page  # each language by its own name, for those lost in another
 
 
+def test_the_reader_chooses_the_theme(client):
+    def page():
+        return client.get("/").content.decode()
+
+    assert "data-theme" not in page()  # as the device says
+    answer = client.post("/theme/", {"theme": "dark", "next": "/accounts/login/"})
+    assert answer.headers["Location"] == "/accounts/login/"
+    assert 'data-theme="dark"' in page()
+    client.post("/theme/", {"theme": ""})
+    assert "data-theme" not in page()
+
+
+@pytest.mark.parametrize("page", ["https://evil.example.com/", "//evil.example.com", ""])
+def test_a_choice_of_theme_leads_nowhere_else_and_brings_nothing_into_the_page(client, page):
+    answer = client.post("/theme/", {"theme": '"><script>', "next": page})
+    assert answer.headers["Location"] == "/"
+    assert "theme" not in answer.cookies or not answer.cookies["theme"].value
+    client.cookies["theme"] = "sepia"
+    assert "data-theme" not in client.get("/").content.decode()
+    assert client.get("/theme/").status_code == 405
+
+
 def test_logging_in_and_out(client, django_user_model):
     django_user_model.objects.create_user("alice", password="correct horse")
     wrong = client.post("/accounts/login/", {"username": "alice", "password": "wrong"})
