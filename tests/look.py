@@ -18,8 +18,10 @@ THEMES, DIRECTIONS = ("light", "dark"), ("ltr", "rtl")
 
 # Once loaded it stays in the page. Neither it nor its results go through the page's own scripts,
 # so the Content-Security-Policy of the page stays as strict as it is.
-RUN = """() => axe.run(document, {resultTypes: ["violations"]}).then(({violations}) => violations
-    .flatMap(({id, help, nodes}) => nodes.map((node) => `${id}: ${help}: ${node.html}`)))"""
+# `preload` would fetch styles and media again, for rules about what these pages do not have.
+RUN = """() => axe.run(document, {resultTypes: ["violations"], preload: false})
+    .then(({violations}) => violations.flatMap(({id, help, nodes}) =>
+        nodes.map((node) => `${id}: ${help}: ${node.html}`)))"""
 
 
 async def violations(page: Page) -> list[str]:
@@ -29,13 +31,12 @@ async def violations(page: Page) -> list[str]:
     return await page.evaluate(RUN)
 
 
-async def look(page: Page, name: str, **media: Any) -> list[str]:
-    """Take `screenshots/NAME.png`; what axe finds."""
+async def picture(page: Page, name: str, **media: Any) -> None:
+    """Take `screenshots/NAME.png`."""
     await page.emulate_media(**media)
-    # Playwright ends transitions, so that a picture is not of their midst; axe would see it, too.
     SCREENSHOTS.mkdir(exist_ok=True)
+    # Ends transitions, so that it is not a picture of their midst; axe would see it, too.
     await page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
-    return await violations(page)
 
 
 async def moving(page: Page) -> list[str]:
