@@ -11,7 +11,7 @@ export DEBUG ?= 1
 
 DRIVER := $(if $(filter mysql:%,$(DATABASE_URL)),.venv/.installed-mariadb)
 
-.PHONY: run test everywhere lint bench goals format messages clean
+.PHONY: run test everywhere lint bench goals pictures format messages clean
 
 run: .venv/.installed $(DRIVER)
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null \
@@ -36,6 +36,10 @@ lint: .venv/.installed-test
 # What readers are promised of the pages: each goal, and whether it is met.
 goals: .venv/.installed-test tests/node/node_modules/.installed
 	@$(BIN)/python -m benchmarks.goals
+
+# Those of docs/images, which the README shows. Needs Chromium.
+pictures: .venv/.installed-test
+	@$(BIN)/pytest -q tests/pictures.py
 
 # In a virtual environment of its own: what the peers bring along changes how uvicorn runs.
 bench: .venv/bench/.installed

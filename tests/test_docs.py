@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [
     "README.md",
     "benchmarks/README.md",
-    *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*")),
+    *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md")),
 ]
 TEXTS = {page: (ROOT / page).read_text() for page in PAGES}
 README, DESIGN = TEXTS["README.md"], TEXTS["docs/design.md"]
@@ -145,12 +145,23 @@ def test_the_people_of_the_demo_and_their_passwords():
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", TEXTS[page])
+    links += [(path, "") for path in re.findall(r'(?:src|srcset)="([^"]+)"', TEXTS[page])]
     for path, anchor in links:
         target = (ROOT / page).parent / path if path else ROOT / page
         assert target.exists(), path
         if anchor:
             headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
             assert anchor in map(slug, headings), f"{path}#{anchor}"
+
+
+def test_pictures_are_small_all_shown_and_described():
+    shown = re.findall(r'docs/images/[^"]+', README)
+    assert sorted(shown) == sorted(f"docs/images/{p.name}" for p in ROOT.glob("docs/images/*"))
+    for path in shown:
+        assert (ROOT / path).stat().st_size <= 120 * 1_024, path
+    images = re.findall(r"<img [^>]*>", README)
+    assert images
+    assert all(re.search(r'alt="[^"]{20,}"', image) for image in images)
 
 
 def test_make_knows_what_it_is_told():
