@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from . import dashboard, publishing, reach, words  # noqa: F401 - it registers itself
+from .composing import ComposingAdmin
 from .forms import ComposeForm, CorrectForm
 from .models import CANARY, Change, Message, Recipient
 
@@ -56,7 +57,7 @@ class MessageList(ChangeList):
 
 
 @admin.register(Message)
-class MessageAdmin(admin.ModelAdmin):
+class MessageAdmin(ComposingAdmin):
     list_display = ["title", "audience", "state", "recipients", "read", "created_at"]
     list_filter = [StateFilter, "level", "everyone"]
     list_per_page = 50

@@ -133,6 +133,16 @@ class Message(models.Model):
         "auth.Group", blank=True, related_name="+", verbose_name=_("groups")
     )
 
+    # Instead of the one row that `everyone` is: all accounts are enlisted when it is published, but
+    # for those who are left out.
+    everyone_but = models.BooleanField(_("everyone but some"), default=False, db_default=False)
+    excluded_users = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, blank=True, related_name="+", verbose_name=_("people left out")
+    )
+    excluded_groups = models.ManyToManyField(
+        "auth.Group", blank=True, related_name="+", verbose_name=_("groups left out")
+    )
+
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     # What is to happen. `publish_at` empty is a draft.
     publish_at = models.DateTimeField(_("publish at"), null=True, blank=True)
@@ -156,6 +166,10 @@ class Message(models.Model):
         verbose_name_plural = _("messages")
         permissions = [
             ("send_to_everyone", _("Can send to everyone")),
+            ("send_to_groups", _("Can send to groups")),
+            ("send_to_users", _("Can send to people by their names")),
+            ("withdraw_any", _("Can withdraw messages of others")),
+            ("unlimited_sends", _("Can send without a limit an hour")),
             ("view_statistics", _("Can see statistics and the live dashboard")),
             ("end_streams", _("Can end the streams of a user")),
         ]
@@ -205,10 +219,34 @@ class Message(models.Model):
 
 
 def waits_for_members() -> Any:
-    """The condition of messages whose audience is yet to be written: the members of their groups
-    are those of the moment of publishing."""
+    """The condition of messages whose audience is yet to be written: all accounts but some, and the
+    members of groups, also of those left out, are those of the moment of publishing."""
     groups = Message.groups.through.objects.filter(message_id=OuterRef("pk"))
-    return Q(published_at=None, everyone=False) & Exists(groups)
+    left_out = Message.excluded_groups.through.objects.filter(message_id=OuterRef("pk"))
+    members = Q(everyone_but=True) | Exists(groups) | Exists(left_out)
+    return Q(published_at=None, everyone=False) & members
+
+
+class Draft(models.Model):
+    """What a member of staff has begun to write: as the form has it, whether it is right or not."""
+
+    # Random, and the key of the message that is made of it: so it is sent once.
+    id = models.CharField(primary_key=True, max_length=16, default=new_word, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    data = models.JSONField(default=dict)  # the values of each field, as they were posted
+    updated_at = models.DateTimeField(_("saved"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("draft")
+        verbose_name_plural = _("drafts")
+        default_permissions = ()  # its owner's, and nobody else's
+
+    def __str__(self) -> str:
+        return next(iter(self.data.get("title", [])), "")
+
+    @property
+    def key(self) -> str:
+        return f"draft:{self.pk}"
 
 
 class RecipientManager(models.Manager["Recipient"]):
