@@ -79,6 +79,14 @@ def seconds(name: str) -> float:
     return float(text(name) or 0)
 
 
+def whole(name: str, default: int) -> int:
+    if not re.fullmatch(r"\d{0,9}", text(name), re.ASCII):
+        raise ImproperlyConfigured(
+            f"{name}={text(name)!r} is not a whole number: write {name}={default}"
+        )
+    return int(text(name) or default)
+
+
 def items(name: str) -> list[str]:
     return [item.strip() for item in text(name).split(",") if item.strip()]
 

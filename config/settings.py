@@ -103,6 +103,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # How server processes tell each other that there is news. Empty: what the database offers.
 NOTIFICATIONS_DOORBELL = environment.text("NOTIFICATIONS_DOORBELL")
 
+# How many messages one member of staff may send in an hour, from the admin. 0: any number.
+NOTIFICATIONS_SENDS_PER_HOUR = environment.whole("NOTIFICATIONS_SENDS_PER_HOUR", default=60)
+
 # When Python looks for garbage in circles (`gc.set_threshold`); used by `config.asgi`.
 GC_THRESHOLDS = environment.numbers("GC_THRESHOLDS", default=(10_000, 20, 50))
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from . import dashboard, publishing, reach, words  # noqa: F401 - it registers itself
 from .composing import ComposingAdmin
-from .forms import ComposeForm, CorrectForm
+from .forms import CorrectForm
 from .models import CANARY, Change, Message, Recipient
 
 MOST_ROWS = 10_000  # that the lists of the log page through: to count millions takes seconds
@@ -65,7 +65,6 @@ class MessageAdmin(ComposingAdmin):
     date_hierarchy = "created_at"
     ordering = ["-pk"]
     show_full_result_count = False
-    filter_horizontal = ["groups"]
     actions = ["withdraw"]
 
     # What is shown.
@@ -102,23 +101,17 @@ class MessageAdmin(ComposingAdmin):
     def shown(self, message: Message) -> str:
         return mark_safe(message.html)  # noqa: S308 - cleaned when it was made (markup.render)
 
-    # The two forms.
+    # The form.
 
     def get_form(self, request: Any, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        kwargs["form"] = CorrectForm if change else ComposeForm
-        form: Any = super().get_form(request, obj, change, **kwargs)
-        form.sender = request.user
-        return form
+        return super().get_form(request, obj, change, form=CorrectForm, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Message | None = None) -> Any:
         zone = timezone.get_current_timezone_name()
-        text, to = ["title", "body", "level", "link"], self._audiences(request)
-        when = ["publish_at", "expires_at"]
-        if obj is not None:
-            text.append("shown")
-            to = ["audience", "recipients", "read", "sender", "key"]
-            first = "published_at" if obj.published_at else "publish_at"
-            when = [first, "expires_at", "state", "created_at", "edited_at"]
+        text = ["title", "body", "level", "link", "shown"]
+        to = ["audience", "recipients", "read", "sender", "key"]
+        first = "published_at" if obj and obj.published_at else "publish_at"
+        when = [first, "expires_at", "state", "created_at", "edited_at"]
         times = _("Times are in %(zone)s.") % {"zone": zone}
         return [
             (None, {"fields": text}),
@@ -126,20 +119,9 @@ class MessageAdmin(ComposingAdmin):
             (_("When"), {"fields": when, "description": times}),
         ]
 
-    def _audiences(self, request: Any) -> list[str]:
-        fields = ["groups", "usernames"]
-        if request.user.has_perm("notifications.send_to_everyone"):
-            fields.insert(0, "everyone")
-        users, site = get_user_model(), self.admin_site
-        if site.is_registered(users) and site.get_model_admin(users).has_view_permission(request):
-            fields.append("users")
-        return fields
-
     def get_readonly_fields(self, request: HttpRequest, obj: Message | None = None) -> list[str]:
-        if obj is None:
-            return []
         writable = {"title", "body", "level", "link", "publish_at", "expires_at"}
-        if obj.is_over or obj.withdraw_at:
+        if obj is None or obj.is_over or obj.withdraw_at:
             writable.clear()
         sets = self.get_fieldsets(request, obj)
         return [name for _title, one in sets for name in one["fields"] if name not in writable]
@@ -149,11 +131,6 @@ class MessageAdmin(ComposingAdmin):
 
     def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:
         """The form has done it."""
-
-    def response_add(self, request: Any, obj: Any, post_url_continue: Any = None) -> Any:
-        reach.attach([obj])
-        self.message_user(request, words.sent(obj, obj.reach.audience), messages.SUCCESS)
-        return self.response_post_save_add(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # withdrawn, it is gone for readers; `prune` deletes when the log lets go

@@ -33,89 +33,147 @@ EVERYONE: Final = Everyone()
 
 @dataclass
 class Audience:
-    """What `to=` says, checked: everyone; or querysets of users, and groups."""
+    """What `to=` says, checked: everyone; or querysets of users, users by their keys, and groups.
+    `without`: those who are left out."""
 
     everyone: bool = False
     users: list[QuerySet[Any]] = field(default_factory=list)
+    pks: list[Any] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
+    without: "Audience | None" = None
 
     @classmethod
-    def of(cls, to: Any) -> "Audience":
+    def of(cls, to: Any, exclude: Any = ()) -> "Audience":
         """`to`: EVERYONE; a user, a group, a queryset of either; or an iterable of those.
+        `exclude`: the same without EVERYONE, or nobody.
 
-        Raises ValidationError (`to`) for anything else, for an unsaved object, and for nobody.
+        Raises ValidationError (`to`, `exclude`) for anything else, for an unsaved object, and for
+        nobody to send to.
         """
-        if to is EVERYONE:
-            return cls(everyone=True)
-        audience = cls()
-        pks: list[Any] = []
-        single = isinstance(to, models.Model | QuerySet | str) or not isinstance(to, Iterable)
-        for one in [to] if single else to:
-            audience._add(one, pks)
-        audience.users += [_users().filter(pk__in=part) for part in _parts(pks)]
-        if not audience.users and not audience.groups:
+        audience = cls(everyone=True) if to is EVERYONE else cls._named(to, "to")
+        if not (audience.everyone or audience._names_somebody):
             raise ValidationError({"to": _("Name at least one user or group, or use EVERYONE.")})
+        without = cls._named(exclude, "exclude")
+        audience.without = without if without._names_somebody else None
         return audience
 
-    def _add(self, one: Any, pks: list[Any]) -> None:
+    @classmethod
+    def _named(cls, these: Any, argument: str) -> "Audience":
+        audience = cls()
+        single = isinstance(these, models.Model | QuerySet | str) or not isinstance(these, Iterable)
+        for one in [these] if single else these:
+            audience._add(one, argument)
+        audience.pks = list(dict.fromkeys(audience.pks))
+        return audience
+
+    def _add(self, one: Any, argument: str) -> None:
         user_model = get_user_model()
         if isinstance(one, QuerySet) and issubclass(one.model, user_model):
             if one.query.is_sliced:  # MariaDB has no LIMIT in a subquery
-                pks += one.values_list("pk", flat=True)
+                self.pks += one.values_list("pk", flat=True)
             else:
                 self.users.append(_users().filter(pk__in=one.order_by().values("pk")))
         elif isinstance(one, QuerySet) and issubclass(one.model, Group):
             self.groups += one
         elif isinstance(one, user_model) and one.pk is not None:
-            pks.append(one.pk)
+            self.pks.append(one.pk)
         elif isinstance(one, Group) and one.pk is not None:
             _members([one])  # says so now when this user model has no groups
             self.groups.append(one)
         else:
             message = _("%(what)r is not a saved user or group, a queryset of them, or EVERYONE.")
-            raise ValidationError({"to": message % {"what": one}})
+            raise ValidationError({argument: message % {"what": one}})
+
+    @property
+    def _names_somebody(self) -> bool:
+        return bool(self.users or self.pks or self.groups)
 
     def people(self) -> QuerySet[Any]:
         """The accounts it comes to at this moment, each once."""
+        everybody = self.everybody()
+        return everybody.exclude(self.without._condition()) if self.without else everybody
+
+    def everybody(self) -> QuerySet[Any]:
+        """As `people`, with those who are left out."""
+        return _users().all() if self.everyone else _users().filter(self._condition())
+
+    def parts(self) -> Iterator[tuple[QuerySet[Any], Q]]:
+        """To count `everybody` by: parts that do not overlap, each small enough for any database,
+        with the condition of those in it who are left out."""
+        without = self.without._condition() if self.without else Q(pk__in=[])
         if self.everyone:
-            return _users().all()
+            yield _users().all(), without
+            return
+        rest = Audience(users=self.users, groups=self.groups)._condition()
+        if self.users or self.groups:
+            yield _users().filter(rest), without
+        for pks in _parts(self.pks):
+            yield _users().filter(pk__in=pks).exclude(rest), without
+
+    def among(self, pks: list[Any]) -> set[Any]:
+        """Who of these users it comes to."""
+        found = set(pks) if self.everyone else set(pks) & set(self.pks)
+        rows = [*self.users, *([_members(self.groups)] if self.groups else [])]
+        for part in _parts(pks):
+            for users in rows:
+                found.update(users.filter(pk__in=part).values_list("pk", flat=True))
+        return found - (self.without.among(pks) if self.without else set())
+
+    def _condition(self) -> Q:
         found = Q(pk__in=[])
-        for users in self.users:
+        for users in self._by_name():
             found |= Q(pk__in=users.values("pk"))
         if self.groups:
             found |= Q(pk__in=_members(self.groups).values("pk"))
-        return _users().filter(found)
+        return found
+
+    def _by_name(self) -> list[QuerySet[Any]]:
+        return [*self.users, *(_users().filter(pk__in=part) for part in _parts(self.pks))]
 
     def attach(self, message: Message) -> None:
         """Write the audience of the new `message`, in the sender's transaction.
 
-        Members of groups are looked up when the message is published (`enlist_members`).
-        Raises ValidationError (`to`) when the users asked for turn out to be nobody.
+        Members of groups, also of those left out, are looked up when the message is published
+        (`enlist_members`), and so are all accounts when some are left out. Raises ValidationError
+        (`to`) when the users asked for turn out to be nobody.
         """
         if self.groups:
             message.groups.set(self.groups)
-        written = sum(
-            _write(message, chunk, Recipient.Via.NAME)
-            for users in self.users
-            for chunk in _chunks(users)
-        )
+        if self.without:
+            self._leave_out(message, self.without)
+        written = 0
+        for users in self._by_name():
+            if self.without:
+                users = users.exclude(pk__in=message.excluded_users.values("pk"))
+            written += sum(_write(message, chunk, Recipient.Via.NAME) for chunk in _chunks(users))
         if not (self.everyone or self.groups or written):
             raise ValidationError({"to": _("Nobody matches: no message was written.")})
 
+    @staticmethod
+    def _leave_out(message: Message, without: "Audience") -> None:
+        message.excluded_groups.set(without.groups)
+        for users in without._by_name():
+            message.excluded_users.add(*users.values_list("pk", flat=True))
+
 
 def enlist_members(message: Message, go_on: Callable[[], bool] = lambda: True) -> bool:
-    """Write a row for each member that the groups of the unpublished `message` have now.
+    """Write a row for each of those whom the unpublished `message` is for as of now: members of its
+    groups, or all accounts but some.
 
     In chunks with a transaction each, so that nobody waits long, and again from the start after a
     kill: who has left the groups since is struck off. Until the message is published the rows
     give no right. Before each chunk `go_on` is asked; False as soon as that is.
     """
-    groups = list(message.groups.all())
+    members = _users().all() if message.everyone_but else _members(list(message.groups.all()))
+    members = members.exclude(pk__in=message.excluded_users.values("pk"))
+    if left_out := list(message.excluded_groups.all()):
+        those = _members(left_out).values("pk")
+        members = members.exclude(pk__in=those)
+        message.recipients.filter(user_id__in=those).delete()  # also who was named
     written = message.recipients.filter(via=Recipient.Via.GROUP)
     if written.exists():
-        members = _members(groups).values("pk")
-        written.exclude(user_id__in=members).delete()
-    for chunk in _chunks(_members(groups)):
+        written.exclude(user_id__in=members.values("pk")).delete()
+    for chunk in _chunks(members):
         if not go_on():
             return False
         with transaction.atomic():

@@ -22,6 +22,14 @@ def groups(names: Iterable[str]) -> list[Group]:
     return _find(Group, "name", names, _("There is no group %(names)s."))
 
 
+def beginning_with(start: str, most: int = 10) -> list[str]:
+    """The names of the first accounts whose names begin so."""
+    model: Any = get_user_model()
+    field = model.USERNAME_FIELD
+    rows = model._default_manager.filter(**{f"{field}__startswith": start}).order_by(field)
+    return list(rows.values_list(field, flat=True)[:most]) if start else []
+
+
 def _find(model: Any, field: str, names: Iterable[str], problem: str) -> list[Any]:
     wanted = list(dict.fromkeys(names))
     found: dict[str, Any] = {}

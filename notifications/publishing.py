@@ -37,7 +37,8 @@ _EVENTS = Change.Event
 def send(title: str, *, to: Any, **options: Any) -> Message:
     """Send a message, now or later. Safe inside any transaction: rolled back, nothing was said.
 
-    to: users, groups, querysets of users, or EVERYONE.
+    to: users, groups, querysets of users, or EVERYONE. exclude: those of them who do not get it,
+    in the same way.
     body: Markdown, at most 10,000 characters. level: info, success, warning or error.
     link: http(s)://... or /path. sender: the user who is shown as its author.
     at: when to publish it (aware datetime; now if not given). expires: when it disappears.
@@ -57,6 +58,7 @@ def post(
     title: str,
     *,
     to: Any,
+    exclude: Any = (),
     body: str = "",
     level: str = Message.Level.INFO,
     link: str = "",
@@ -72,8 +74,9 @@ def post(
     message = Message(title=title, body=body, level=level, link=link, sender=sender, key=key)
     message.publish_at, message.expires_at = at or now, expires
     check(message, now)
-    audience = Audience.of(to)
-    message.everyone = audience.everyone
+    audience = Audience.of(to, exclude)
+    message.everyone = audience.everyone and not audience.without
+    message.everyone_but = audience.everyone and not message.everyone
     message.html = render(message.body)
     message.due_at = message.next_due(now)
     with transaction.atomic():
@@ -135,6 +138,15 @@ def withdraw(message: Message) -> Message:
     return _as_it_is_now(current)
 
 
+def take_back(message: Message) -> bool:
+    """Withdraw it if nobody has got it: False, and nothing happens, when it is published."""
+    with transaction.atomic():
+        current = _locked(message)
+        if current.published_at is None:
+            withdraw(current)
+        return current.published_at is None
+
+
 def publish_due() -> int:
     """Say in the log whatever is due; returns how many changes that made.
 
@@ -157,14 +169,17 @@ def publish_due() -> int:
 
 
 def _due() -> dict[int, Message | None]:
-    """A batch of what is due, by primary key: the message if members are to be enlisted first."""
+    """A batch of what is due, by primary key: the message if people are to be enlisted first."""
     due = Message.objects.due(timezone.now()).annotate(waits=waits_for_members())
-    rows = due.values_list("pk", "due_at", "waits")[:BATCH]
-    return {pk: Message(pk=pk, due_at=due_at) if waits else None for pk, due_at, waits in rows}
+    rows = due.values_list("waits", "pk", "due_at", "everyone_but")[:BATCH]
+    return {
+        pk: Message(pk=pk, due_at=due_at, everyone_but=everyone_but) if waits else None
+        for waits, pk, due_at, everyone_but in rows
+    }
 
 
 def _prepare(message: Message) -> bool:
-    """Enlist the members of its groups; False when that is, or becomes, somebody else's business.
+    """Enlist those whom it is for as of now; False when that is, or becomes, somebody else's business.
 
     To say so, `due_at` is put off, from chunk to chunk: meanwhile nobody else finds the message
     due. When this process is killed, it will be due again.

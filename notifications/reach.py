@@ -31,12 +31,15 @@ def attach(messages: Sequence[Message]) -> None:
     accounts = _accounts([m for m in messages if m.everyone and m.published_at])
     groups = _groups(messages)
     users = _first_users([m for m in messages if counted[m.pk]["named"]])
+    left_out = _left_out(messages)
     for message in messages:
         numbers = counted[message.pk]
         named = numbers["named"]
         recipients = accounts[message.pk] if message.pk in accounts else numbers["all"]
+        to_all = message.everyone or message.everyone_but
+        to = words.audience(to_all, groups[message.pk], users.get(message.pk, []), named)
         message.reach = Reach(  # type: ignore[attr-defined]
-            words.audience(message.everyone, groups[message.pk], users.get(message.pk, []), named),
+            words.but(to, left_out[message.pk], len(left_out[message.pk])),
             recipients if message.published_at else None,
             numbers["read"],
         )
@@ -83,8 +86,23 @@ def _first_users(messages: Sequence[Message]) -> dict[int, list[str]]:
 
 
 def _groups(messages: Sequence[Message]) -> dict[int, list[str]]:
+    return _names(messages, "groups", "name")
+
+
+def _left_out(messages: Sequence[Message]) -> dict[int, list[str]]:
+    """Who is left out: groups, then users."""
+    found = _names(messages, "excluded_groups", "name")
+    users = _names(messages, "excluded_users", get_user_model().USERNAME_FIELD)
+    for message_id, names in users.items():
+        found[message_id] += names
+    return found
+
+
+def _names(messages: Sequence[Message], relation: str, name: str) -> dict[int, list[str]]:
     found: dict[int, list[str]] = defaultdict(list)
-    rows = Message.groups.through.objects.filter(message__in=messages).order_by("group__name")
-    for message_id, name in rows.values_list("message_id", "group__name"):
-        found[message_id].append(name)
+    path = f"{relation}__{name}"
+    rows = Message.objects.filter(pk__in=[m.pk for m in messages])
+    rows = rows.exclude(**{relation: None}).order_by(path).values_list("pk", path)
+    for message_id, each in rows:
+        found[message_id].append(each)
     return found

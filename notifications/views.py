@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -15,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
-from . import acts, inbox, log, wire
+from . import acts, inbox, log, wire, zones
 from .answers import BadInput, error, for_users, json, wants_json
 from .cursor import Cursor
 from .publishing import publish_due
@@ -120,17 +118,11 @@ def _local(
     request: HttpRequest, template: str, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
     """The page by the reader's clock, as far as their browser has told its time zone."""
-    name = request.COOKIES.get("timezone")
-    zone = ZoneInfo(name) if name in _zones() else None
+    zone = zones.of(request)
     with timezone.override(zone):
         today = timezone.localdate()
         days = {"today": today, "yesterday": today - timedelta(days=1), "zone": zone}
         return render(request, template, context | days, status=status)
-
-
-@cache
-def _zones() -> set[str]:
-    return available_timezones()
 
 
 def _state(state: inbox.State) -> dict[str, Any]:

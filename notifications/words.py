@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -49,9 +49,26 @@ def audience(everyone: bool, groups: Sequence[str], users: Sequence[str], named:
     return text % {"names": names, "count": more}
 
 
+def but(audience: str, left_out: Sequence[str], count: int) -> str:
+    """`audience` without those: the names of the first, and how many these are altogether."""
+    if not count:
+        return audience
+    listed = left_out[:LISTED]
+    names, more = ", ".join(listed), count - len(listed)
+    if more:
+        text = ngettext("%(names)s and %(count)d more", "%(names)s and %(count)d more", more)
+        names = text % {"names": names, "count": more}
+    return _("%(audience)s, but not %(names)s") % {"audience": audience, "names": names}
+
+
+def number(count: int) -> str:
+    """With separators, where the language has them."""
+    return number_format(count, force_grouping=True)
+
+
 def people(count: int) -> str:
-    text = ngettext("%(count)d person", "%(count)d people", count)
-    return text % {"count": count}
+    text = ngettext("%(count)s person", "%(count)s people", count)
+    return text % {"count": number(count)}
 
 
 def sent(message: Message, audience: str) -> str:

@@ -1,0 +1,18 @@
+"""How numbers of people are written."""
+
+from datetime import UTC, datetime
+
+from django import template
+
+from .. import words
+
+register = template.Library()
+register.filter("number", words.number)
+register.filter("people", words.people)
+register.filter("moment", words.moment)
+
+
+@register.filter
+def utc(at: datetime) -> str:
+    """As everybody reads it, wherever they are."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
