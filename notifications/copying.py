@@ -17,8 +17,8 @@ Posted = dict[str, list[str]]
 
 
 def begin(request: Any) -> tuple[Posted, str]:
-    """By `?draft=ID`, `?copy=ID`, `?chosen=1`: the form's data, and the draft that it is of. Nothing
-    where there is no such thing for this user."""
+    """By `?draft=ID`, `?copy=ID`, `?chosen=1`: the form's data, and the draft that it is of.
+    Nothing where there is no such thing for this user."""
     asked = request.GET
     if draft := drafts.own(request.user, asked.get("draft", "")):
         return draft.data, draft.pk

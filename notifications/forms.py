@@ -1,7 +1,7 @@
 """The form that corrects a message. It does so while it is validated.
 
-`publishing` says what is wrong with a correction, and says so by doing it or refusing it. A form that
-asked first and did it later would have to repeat its rules, and a message that is withdrawn in
+`publishing` says what is wrong with a correction, and says so by doing it or refusing it. A form
+that asked first and did it later would have to repeat its rules, and a message that is withdrawn in
 between would be an error 500. The admin runs each post in one transaction.
 """
 

@@ -179,7 +179,7 @@ def _due() -> dict[int, Message | None]:
 
 
 def _prepare(message: Message) -> bool:
-    """Enlist those whom it is for as of now; False when that is, or becomes, somebody else's business.
+    """Enlist whom it is for as of now; False when that is, or becomes, somebody else's business.
 
     To say so, `due_at` is put off, from chunk to chunk: meanwhile nobody else finds the message
     due. When this process is killed, it will be due again.
