@@ -8,8 +8,9 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
 
-from . import processes
+from . import processes, words
 from .audience import Audience
 from .running import RunningHub
 
@@ -29,6 +30,13 @@ class Headcount:
     online: int | None = None
     here: bool = False
     sample: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        people = words.people(self.people)
+        if not self.inactive:
+            return people
+        said = {"people": people, "n": words.number(self.inactive)}
+        return _("%(people)s, %(n)s of them inactive") % said
 
     @property
     def more(self) -> int:

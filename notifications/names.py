@@ -1,11 +1,13 @@
 """Users and groups by the names that staff type."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
+from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
 PARAMETERS = 500  # values in one IN (...)
@@ -20,6 +22,38 @@ def users(names: Iterable[str]) -> list[Any]:
 def groups(names: Iterable[str]) -> list[Group]:
     """The groups of these names. Raises ValidationError that names those that do not exist."""
     return _find(Group, "name", names, _("There is no group %(names)s."))
+
+
+def accounts(names: Iterable[str]) -> tuple[list[Any], list[str]]:
+    """The accounts that log in with these names or have these e-mail addresses, each once; and the
+    names of nobody, or of several. Of an account only its key and its name are loaded."""
+    model: Any = get_user_model()
+    login = model.USERNAME_FIELD
+    found, rest = _split(model, login, names)
+    email = model.get_email_field_name()
+    if rest and email != login and hasattr(model, email):
+        more, rest = _split(model, email, rest, fold=True)
+        found |= more
+    return list({user.pk: user for user in found.values()}.values()), rest
+
+
+def _split(
+    model: Any, field: str, names: Iterable[str], fold: bool = False
+) -> tuple[dict[str, Any], list[str]]:
+    """Accounts by the name that is in `field`, and the rest. fold: whatever the case."""
+    wanted = list(dict.fromkeys(names))
+    rows = model._default_manager.only("pk", model.USERNAME_FIELD)
+    path = f"{field}__in"
+    if fold:
+        rows, path = rows.annotate(folded=Lower(field)), "folded__in"
+    by_name: dict[str, list[Any]] = defaultdict(list)
+    for start in range(0, len(wanted), PARAMETERS):
+        part = [name.lower() if fold else name for name in wanted[start : start + PARAMETERS]]
+        for user in rows.filter(**{path: part}):
+            by_name[user.folded if fold else getattr(user, field)].append(user)
+    keys = {name: name.lower() if fold else name for name in wanted}
+    found = {name: by_name[key][0] for name, key in keys.items() if len(by_name[key]) == 1}
+    return found, [name for name in wanted if name not in found]
 
 
 def beginning_with(start: str, most: int = 10) -> list[str]:

@@ -65,7 +65,7 @@ class SendingAdmin(admin.ModelAdmin):
             message = drafts.send_draft(request.user, review.draft, review.form)
             if message:
                 said = _("Sent to %(audience)s (%(people)s).")
-                whom = {"audience": review.to, "people": words.people(review.headcount.people)}
+                whom = {"audience": review.to, "people": str(review.headcount)}
                 self.log_addition(request, message, said % whom)
             return message
         return None

@@ -4,17 +4,16 @@ All of it raises ValidationError by the names of `post`.
 """
 
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from notifications import EVERYONE, names, words
+from notifications.management import recipients
 
 _DURATION = re.compile(r"(\d{1,9})([mhdw])", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -25,7 +24,8 @@ def message(options: dict[str, Any]) -> dict[str, Any]:
     at = _when("at", options["at"], now)
     return {
         "title": options["title"],
-        "to": _audience(options["to"]),
+        "to": _audience(options["to"], options["people"]),
+        "exclude": _these("exclude", options["exclude"]),
         "body": _body(options["body"], options["body_file"]),
         "level": options["level"],
         "link": options["link"],
@@ -36,9 +36,14 @@ def message(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def audience_in_words(to: list[str]) -> str:
-    groups, users = _named("group", to), _named("user", to)
-    return words.audience(_is_everyone(to), groups, users, len(users))
+def audience_in_words(options: dict[str, Any]) -> str:
+    to, exclude = options["to"], options["exclude"]
+    users = [*_named("user", to), *(user.get_username() for user in options["people"] or ())]
+    users = list(dict.fromkeys(users))
+    everyone = _is_everyone(to, options["people"])
+    audience = words.audience(everyone, _named("group", to), users, len(users))
+    left_out = [*_named("group", exclude), *_named("user", exclude)]
+    return words.but(audience, left_out, len(left_out))
 
 
 def moment(text: str, start: datetime) -> datetime:
@@ -63,15 +68,22 @@ def _when(option: str, text: str | None, start: datetime) -> datetime | None:
         raise ValidationError({option: problem}) from None
 
 
-def _is_everyone(to: list[str]) -> bool:
-    return not to or "everyone" in to
+def _is_everyone(to: list[str], people: list[Any] | None) -> bool:
+    return (not to and people is None) or "everyone" in to
 
 
-def _audience(to: list[str]) -> Any:
-    if _is_everyone(to):
-        return EVERYONE
-    with _about("to"):
-        return [*names.groups(_named("group", to)), *names.users(_named("user", to))]
+def _audience(to: list[str], people: list[Any] | None) -> Any:
+    """people: those of the file, if there is one."""
+    if not _is_everyone(to, people):
+        return [*_these("to", to), *(people or ())]
+    if people is not None:
+        raise ValidationError({"to-file": "Everyone has them already: not both."})
+    return EVERYONE
+
+
+def _these(option: str, whom: list[str]) -> list[Any]:
+    with _about(option):
+        return [*names.groups(_named("group", whom)), *names.users(_named("user", whom))]
 
 
 def _named(kind: str, to: list[str]) -> list[str]:
@@ -86,14 +98,7 @@ def _sender(name: str | None) -> Any:
 
 
 def _body(text: str, file: str | None) -> str:
-    if not file:
-        return text
-    try:
-        return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode()
-    except UnicodeDecodeError as error:
-        raise ValidationError({"body": f"Not UTF-8 at byte {error.start}."}) from None
-    except OSError as error:
-        raise ValidationError({"body": f"{file}: {error.strerror}."}) from None
+    return recipients.read("body", file) if file else text
 
 
 @contextmanager

@@ -13,12 +13,15 @@ from django.db import transaction
 
 from notifications import words
 from notifications.audience import Audience, enlisted
-from notifications.management import typed
+from notifications.headcount import Headcount, count
+from notifications.management import recipients, typed
 from notifications.management.base import PlainCommand
 from notifications.models import Message
 from notifications.publishing import post
 
 NOBODY, USED = 3, 4  # exit codes; 1 is bad input
+SKIP = " Nothing was written; --skip-unknown sends it to the others."
+BAR = 24  # characters
 MANY = 10_000  # recipients that take long enough to write to wonder whether anything happens
 
 
@@ -38,6 +41,23 @@ class Command(PlainCommand):
         body.add_argument("--body-file", metavar="FILE", help="Read the body there; - is stdin.")
         whom = "everyone (the default), user:NAME or group:NAME; several, or given again."
         add("--to", nargs="+", action="extend", type=_whom, default=[], metavar="WHOM", help=whom)
+        add(
+            "--to-file",
+            metavar="FILE",
+            help="More people: usernames or e-mail addresses; - is stdin.",
+        )
+        add("--column", metavar="NAME", help="The file is CSV, and they are in this column.")
+        add("--skip-unknown", action="store_true", help="Send it though some are not found.")
+        but = "Who does not get it: user:NAME or group:NAME; several, or given again."
+        add(
+            "--exclude",
+            nargs="+",
+            action="extend",
+            type=_named,
+            default=[],
+            metavar="WHOM",
+            help=but,
+        )
         add("--level", choices=Message.Level.values, default=Message.Level.INFO)
         add("--link", metavar="URL", default="", help="https://... or /path")
         add("--at", metavar="WHEN", help="When: 2026-12-24T18:00, or 30m, 2h, 1d from now.")
@@ -50,32 +70,50 @@ class Command(PlainCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run = options["dry_run"]
         with _in_one_line(options):
+            options["people"] = self._people(options)
             given = typed.message(options)
-            count = Audience.of(given["to"]).people().count()
-            if not count:
-                raise CommandError("--to: Nobody matches, nothing was written.", returncode=NOBODY)
-            with self._progress(count), _taken_back_if(dry_run):
+            counted = _counted(given)
+            with self._progress(counted.people), _taken_back_if(dry_run):
                 message, is_new = post(**given)
-        whom = typed.audience_in_words(options["to"])
+        whom = typed.audience_in_words(options)
         if options["json"]:
-            facts = {"audience": whom, "recipients": count, "sent": is_new and not dry_run}
+            facts = {"audience": whom, "recipients": counted.people, "sent": is_new and not dry_run}
             self.stdout.write(_as_json(message, **facts, dry_run=dry_run))
         if not is_new:
             used = f"--key: {message.key!r} was used already, by message {message.pk}"
             raise CommandError(f"{used}; nothing was written.", returncode=USED)
         if not options["json"]:
-            told = words.sent(message, f"{whom} ({words.people(count)})")
+            told = words.sent(message, f"{whom} ({counted})")
             self.stdout.write(f"Nothing was written. It would be: {told}" if dry_run else told)
+
+    def _people(self, options: dict[str, Any]) -> list[Any] | None:
+        """Those of the file, if there is one."""
+        file, column = options["to_file"], options["column"]
+        if not file:
+            if column or options["skip_unknown"]:
+                raise CommandError("--column and --skip-unknown belong to --to-file.")
+            return None
+        if file == options["body_file"] == "-":
+            raise CommandError("--to-file and --body-file cannot both read standard input.")
+        found, unknown = recipients.people(file, column)
+        if unknown and not options["skip_unknown"]:
+            raise ValidationError({"to-file": recipients.not_known(unknown) + SKIP})
+        if unknown:
+            self.stderr.write(f"Left out: {recipients.not_known(unknown)}", str)
+        return found
 
     @contextmanager
     def _progress(self, count: int) -> Iterator[None]:
-        """A line on stderr that counts up; in a file, a line for each step."""
-        done, end = 0, "\r" if self.stderr.isatty() else "\n"
+        """A bar on stderr that grows; in a file, a line for each step."""
+        is_terminal = self.stderr.isatty()
+        done, end = 0, "\r" if is_terminal else "\n"
 
         def tell(rows: int, **_: Any) -> None:
             nonlocal done
             done += rows
-            self.stderr.write(f"{done:,} of {count:,} recipients", str, end)
+            part = min(done, count) * BAR // count
+            bar = f"[{'#' * part}{'-' * (BAR - part)}] " if is_terminal else ""
+            self.stderr.write(f"{bar}{done:,} of {count:,} recipients", str, end)
 
         if count >= MANY:
             enlisted.connect(tell)
@@ -88,11 +126,33 @@ class Command(PlainCommand):
 
 
 def _whom(text: str) -> str:
-    kind, _, name = text.partition(":")
-    if text == "everyone" or (kind in ("user", "group") and name):
+    if text == "everyone" or _is_name(text):
         return text
     problem = f"{text!r} is not everyone, user:NAME or group:NAME; TITLE comes before --to"
     raise argparse.ArgumentTypeError(problem)
+
+
+def _named(text: str) -> str:
+    if _is_name(text):
+        return text
+    problem = f"{text!r} is not user:NAME or group:NAME; TITLE comes before --exclude"
+    raise argparse.ArgumentTypeError(problem)
+
+
+def _is_name(text: str) -> bool:
+    kind, _, name = text.partition(":")
+    return kind in ("user", "group") and bool(name)
+
+
+def _counted(given: dict[str, Any]) -> Headcount:
+    """As the admin's review counts it."""
+    nobody = CommandError("--to: Nobody matches, nothing was written.", returncode=NOBODY)
+    if not given["to"]:
+        raise nobody
+    counted = count(Audience.of(given["to"], given["exclude"]))
+    if not counted.people:
+        raise nobody
+    return counted
 
 
 @contextmanager
