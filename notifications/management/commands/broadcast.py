@@ -41,23 +41,12 @@ class Command(PlainCommand):
         body.add_argument("--body-file", metavar="FILE", help="Read the body there; - is stdin.")
         whom = "everyone (the default), user:NAME or group:NAME; several, or given again."
         add("--to", nargs="+", action="extend", type=_whom, default=[], metavar="WHOM", help=whom)
-        add(
-            "--to-file",
-            metavar="FILE",
-            help="More people: usernames or e-mail addresses; - is stdin.",
-        )
+        more = "More people: their usernames or e-mail addresses; - is stdin."
+        add("--to-file", metavar="FILE", help=more)
         add("--column", metavar="NAME", help="The file is CSV, and they are in this column.")
         add("--skip-unknown", action="store_true", help="Send it though some are not found.")
-        but = "Who does not get it: user:NAME or group:NAME; several, or given again."
-        add(
-            "--exclude",
-            nargs="+",
-            action="extend",
-            type=_named,
-            default=[],
-            metavar="WHOM",
-            help=but,
-        )
+        but = {"metavar": "WHOM", "help": "user:NAME or group:NAME who do not get it."}
+        add("--exclude", nargs="+", action="extend", type=_named, default=[], **but)
         add("--level", choices=Message.Level.values, default=Message.Level.INFO)
         add("--link", metavar="URL", default="", help="https://... or /path")
         add("--at", metavar="WHEN", help="When: 2026-12-24T18:00, or 30m, 2h, 1d from now.")
