@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.core.management.base import CommandError
 from django.utils import timezone
@@ -14,7 +15,8 @@ from notifications import inbox
 from notifications.management.commands import broadcast
 from notifications.models import Message, Recipient
 from tests.commands import call, shell
-from tests.people import crowd
+from tests.composer import Composer
+from tests.people import crowd, person
 
 
 @pytest.fixture
@@ -137,6 +139,130 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(people, crew):
     assert refusal("Hello", "--link", "ftp://x", "--dry-run")[0] == 1  # as a real one
 
 
+def test_who_is_left_out_does_not_get_it(people, crew):
+    said = call("broadcast", "Hello", "--exclude", "group:crew", "user:root")
+    assert said == "“Hello” has been sent to everyone, but not crew, root (1 person).\n"
+    assert [titles(user) for user in people] == [[], ["Hello"], []]
+
+
+def test_it_counts_as_the_admins_review_does(people, crew):
+    person("gone", is_active=False)
+    root = Composer(people.root)
+    for to, fields in [
+        ([], {"whom": "everyone"}),
+        (["--to", "group:crew", "user:bob"], {"groups": [crew.pk], "usernames": "bob"}),
+        (["--exclude", "user:bob"], {"whom": "everyone", "but_usernames": "bob"}),
+    ]:
+        told = call("broadcast", "Hello", *to, "--dry-run")
+        root.send(**fields)
+        words = LogEntry.objects.latest("pk").get_change_message().removeprefix("Sent to ")
+        assert words.removesuffix(".") in told
+    assert "everyone (4 people, 1 of them inactive)" in call("broadcast", "Hello")
+
+
+# ---------------------------------------------------------------------------- people from a file
+
+
+@pytest.fixture
+def addressed(people):
+    """alice and bob have e-mail addresses, and two accounts have the same."""
+    for user in people:
+        user.email = f"{user.username}@Example.com"
+        user.save()
+    person("twin", email="same@example.com")
+    person("other", email="same@example.com")
+    return people
+
+
+@pytest.mark.parametrize(
+    ("content", "more"),
+    [
+        ("alice\nbob\n", []),
+        ("\ufeffalice\r\n\r\n bob \r\nalice", []),
+        ("ALICE@example.COM\nbob\nalice", []),
+        ("name;e-mail\nA;alice@example.com\nB;bob@example.com\n", ["--column", "e-mail"]),
+        ('id,login\n1,alice\n2,"bob"\n3\n', ["--column", "login"]),
+        ("login\talice\nbob\tx\nalice\ty\n", ["--column", "login"]),
+    ],
+)
+@pytest.mark.parametrize("stdin", [True, False], ids=["stdin", "file"])
+def test_people_come_from_a_file_by_name_or_address(
+    addressed, tmp_path, monkeypatch, content, more, stdin
+):
+    file = tmp_path / "people.csv"
+    file.write_bytes(content.encode())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    said = call("broadcast", "Hello", "--to-file", "-" if stdin else str(file), *more)
+    assert said == "“Hello” has been sent to alice, bob (2 people).\n"
+    assert [titles(user) for user in addressed] == [["Hello"], ["Hello"], []]
+
+
+def test_people_of_a_file_add_up_with_others(addressed, crew, tmp_path):
+    file = tmp_path / "people"
+    file.write_text("bob\nalice\n")
+    assert "crew, root, bob and 1 more (3 people)" in call(
+        "broadcast", "Hello", "--to", "group:crew", "user:root", "--to-file", str(file)
+    )
+
+
+def test_who_is_not_found_is_listed_and_nothing_is_sent_unless_they_are_to_be_skipped(
+    addressed, tmp_path
+):
+    file = tmp_path / "people"
+    file.write_text("alice\nzed\nsame@example.com\n")
+    code, said = refusal("Hello", "--to-file", str(file))
+    assert (code, rows()) == (1, (0, 0))
+    assert said == (
+        "--to-file: 2 not found: 'zed', 'same@example.com'. "
+        "Nothing was written; --skip-unknown sends it to the others."
+    )
+    told = io.StringIO()
+    said = call("broadcast", "Hello", "--to-file", str(file), "--skip-unknown", stderr=told)
+    assert said == "“Hello” has been sent to alice (1 person).\n"
+    assert told.getvalue() == "Left out: 2 not found: 'zed', 'same@example.com'.\n"
+
+
+def test_of_many_who_are_not_found_some_are_listed(people, tmp_path):
+    file = tmp_path / "people"
+    file.write_text("".join(f"x{n}\n" for n in range(1_500)))
+    said = refusal("Hello", "--to-file", str(file))[1]
+    assert "1,500 not found: 'x0', 'x1'" in said
+    assert "'x19' and 1,480 more." in said
+    assert refusal("Hello", "--to-file", str(file), "--skip-unknown")[0] == 3
+    assert rows() == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "args", "said"),
+    [
+        (b"a,b\nalice,x\n", [], "--to-file: It has several columns: say which one with --column."),
+        (b"a,b\n", ["--column", "c"], "--column: There is no column 'c'. There is: 'a', 'b'."),
+        (b"", ["--column", "c"], "--column: There is no column 'c'. There is: none."),
+        (b"caf\xe9", [], "--to-file: Not UTF-8 at byte 3."),
+        (b"alice", ["--to", "everyone"], "--to-file: Everyone has them already: not both."),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(people, tmp_path, content, args, said):
+    file = tmp_path / "people"
+    file.write_bytes(content)
+    assert refusal("Hello", "--to-file", str(file), *args) == (1, said)
+    assert rows() == (0, 0)
+
+
+def test_an_empty_file_is_for_nobody_and_not_for_everyone(people, tmp_path):
+    file = tmp_path / "people"
+    file.touch()
+    assert refusal("Hello", "--to-file", str(file))[0] == 3
+    assert rows() == (0, 0)
+
+
+def test_a_file_of_thousands_takes_few_queries(people, tmp_path, django_assert_max_num_queries):
+    file = tmp_path / "people"
+    file.write_text("\n".join(user.username for user in crowd(5_000)))
+    with django_assert_max_num_queries(80):
+        assert "(5,000 people)" in call("broadcast", "Hello", "--to-file", str(file))
+
+
 # ----------------------------------------------------------------------------------- refusing
 
 
@@ -164,6 +290,11 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(people, crew):
         (["Hello", "--to", "crew"], "argument --to: 'crew' is not everyone, user:NAME"),
         (["--to", "user:alice", "Hello"], "TITLE comes before --to"),
         ([], "the following arguments are required: TITLE"),
+        (["Hello", "--exclude", "crew"], "argument --exclude: 'crew' is not user:NAME"),
+        (["Hello", "--exclude", "user:zed"], "--exclude: There is no user 'zed'."),
+        (["Hello", "--to-file", "missing.csv"], "--to-file: missing.csv: No such file"),
+        (["Hello", "--column", "x"], "--column and --skip-unknown belong to --to-file"),
+        (["Hello", "--to-file", "-", "--body-file", "-"], "cannot both read standard input"),
     ],
 )
 def test_bad_input_is_refused_by_the_name_of_its_option(people, args, option):
@@ -209,6 +340,18 @@ def test_many_recipients_are_counted_while_they_are_written(people, crew, monkey
     lines = progress.getvalue().splitlines()
     assert lines[0] == "2 of 5 recipients"
     assert lines[-1] == "5 of 5 recipients"
+
+
+def test_on_a_terminal_a_bar_grows(people, crew, monkeypatch):
+    monkeypatch.setattr(broadcast, "MANY", 4)
+    monkeypatch.setattr("notifications.audience.CHUNK", 2)
+    crew.user_set.add(*crowd(3))
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    call("broadcast", "Hello", "--to", "group:crew", stderr=terminal, no_color=True)
+    first, *_ = terminal.getvalue().split("\r")
+    assert first == "[############------------] 2 of 4 recipients"
+    assert "[########################] 4 of 4 recipients" in terminal.getvalue()
 
 
 def test_few_are_not_worth_a_line(people, crew):

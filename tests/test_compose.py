@@ -1,4 +1,4 @@
-"""A message is written, looked at, sent, and undone, by a member of staff who knows what happens."""
+"""A message is written, looked at, sent, and undone, by staff who know what happens."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -360,7 +360,7 @@ def test_sent_to_me_first_it_needs_no_audience_but_a_text(root, people):
     assert Message.objects.count() == 1
 
 
-# ------------------------------------------------------------------------------ while one is writing
+# ---------------------------------------------------------------------------- while one is writing
 
 
 def count(composer, **fields):
