@@ -1,5 +1,7 @@
 """The page where messages are written, in a real Chromium: with scripts, without, by keyboard."""
 
+from datetime import timedelta
+
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group
@@ -127,7 +129,7 @@ async def test_the_preview_turns_dark_and_narrow_also_without_scripts(people, re
 
 
 async def test_the_preview_looks_like_the_readers_list(people, reader):
-    """The same templates and styles: what is computed for a row is what readers' browsers compute."""
+    """The same templates and styles: what is computed for a row is what is for readers."""
     style = """(row) => ["color", "fontSize", "fontWeight", "backgroundColor", "paddingTop"]
         .map((name) => getComputedStyle(row)[name])"""
     root = await reader(people.root, path=ADD)
@@ -244,7 +246,7 @@ async def sent(root: Reader) -> None:
     await root.page.fill("[name=title]", "Maintenance")
     await root.press("Review")
     await root.press("Send to 1 person")
-    await Message.objects.aupdate(publish_at=timezone.now() + timezone.timedelta(seconds=100))
+    await Message.objects.aupdate(publish_at=timezone.now() + timedelta(seconds=100))
     await root.page.reload()
 
 

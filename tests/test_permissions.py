@@ -14,6 +14,7 @@ from tests.composer import ADD, MESSAGES, Composer, nothing_is_written, staff, t
 from tests.people import person
 from tests.together import together
 
+PATHS = "add/", "audience-count/", "preview/", "people/?q=a", "review/x/", "sent/1/", "undo/1/"
 SEND = "send_to_users", "send_to_groups", "send_to_everyone"
 
 
@@ -68,10 +69,7 @@ def test_another_permission_does_not_send_a_draft_of_before(people, crew):
     assert nothing_is_written()
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["add/", "audience-count/", "preview/", "people/?q=a", "review/x/", "sent/1/", "undo/1/"],
-)
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("role", ["reader", "view_statistics", "change_message", "add_message"])
 def test_who_may_send_to_nobody_has_no_business_there(people, path, role):
     if role == "reader":
@@ -146,7 +144,7 @@ def test_a_role_sees_changes_and_withdraws(people, role, sees, changes, withdraw
 
 
 def test_a_message_of_others_is_neither_copied_nor_undone(people):
-    clerk, page = staff("send_to_users")
+    _, page = staff("send_to_users")
     later = timezone.now() + timedelta(seconds=9)
     message = send("a secret", to=[people.alice], sender=people.root, at=later)
     assert "a secret" not in page.get(ADD, copy=message.pk)
