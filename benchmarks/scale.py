@@ -317,7 +317,9 @@ def measure(size: Size) -> None:
     from django.db import connection
 
     from notifications import EVERYONE, access, acts, inbox, log, publish_due, reach, send
+    from notifications.audience import Audience
     from notifications.cursor import Cursor
+    from notifications.headcount import headcount
     from notifications.models import Inbox, Message, Recipient
 
     end = size.messages
@@ -374,6 +376,13 @@ def measure(size: Size) -> None:
     ):
         page = list(of[:ADMIN_PAGE])
         row(f"admin: reach of the {len(page)} {name} messages", lambda: reach.attach(page), 3)  # noqa: B023
+    company = Group.objects.get(pk=1)
+    for name, audience in (
+        ("everyone", Audience.of(EVERYONE)),
+        ("the large group", Audience.of(company)),
+        ("everyone but the large group", Audience.of(EVERYONE, company)),
+    ):
+        row(f"admin: count {name}", lambda: headcount(audience, by_name=True))  # noqa: B023
     first = Message.objects.filter(recipients__user=HOARDER).latest("position").pk
     hoarder = people["hoarder"]
     row("hoarder: read one", lambda: acts.read(hoarder, first), undo=True)
@@ -389,7 +398,6 @@ def measure(size: Size) -> None:
         print(f"| ... a send meanwhile, at most | {max(rival.waits):,.1f} | | | |")
     row("send to everyone", lambda: send("x", to=EVERYONE))
     row("send to one", lambda: send("x", to=[hoarder]))
-    company = Group.objects.get(pk=1)
     members = company.user_set.count()
     row(f"send to a group of {members:,}", lambda: send("x", to=[company]), 3)
     with Rival(lambda: send("x", to=EVERYONE)) as rival:

@@ -1,10 +1,13 @@
 """Each role sees what it may do, and is refused the rest, also by forged posts."""
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.contrib.auth.models import Group
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -231,3 +234,16 @@ def test_a_superuser_may_do_everything(people, crew):
         root.send(**fields)
     assert Message.objects.count() == 3
     assert not Recipient.objects.filter(user=person("nobody")).exists()
+
+
+def test_who_could_send_before_there_were_permissions_for_it_still_can(people):
+    """What the migration does to a database with senders."""
+    migration = import_module("notifications.migrations.0005_sending")
+    Permission.objects.filter(codename__in=SEND[:2]).delete()
+    clerk, _ = staff("add_message")
+    editors = Group.objects.create(name="editors")
+    editors.permissions.set(Permission.objects.filter(codename="add_message"))
+    migration.keep_senders(apps, connection.schema_editor())
+    names = {permission.codename for permission in clerk.user_permissions.all()}
+    assert names == {"add_message", "send_to_users", "send_to_groups"}
+    assert editors.permissions.count() == 3

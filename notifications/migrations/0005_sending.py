@@ -5,6 +5,26 @@ from django.db import migrations, models
 import notifications.cursor
 
 
+def keep_senders(apps, schema_editor):
+    """Who might send to groups and to people may go on: it needed `add_message` alone."""
+    alias = schema_editor.connection.alias
+    permissions = apps.get_model('auth', 'Permission').objects.using(alias)
+    of_messages = permissions.filter(content_type__app_label='notifications')
+    old = of_messages.filter(codename='add_message').first()
+    if old is None:
+        return  # a new database: its permissions are made after all migrations
+    for codename, name in [
+        ('send_to_groups', 'Can send to groups'),
+        ('send_to_users', 'Can send to people by their names'),
+    ]:
+        new, _ = permissions.get_or_create(
+            content_type=old.content_type, codename=codename, defaults={'name': name}
+        )
+        new.group_set.add(*old.group_set.all())
+        if hasattr(old, 'user_set'):  # a user model need not have permissions
+            new.user_set.add(*old.user_set.all())
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -33,6 +53,7 @@ class Migration(migrations.Migration):
             name='excluded_users',
             field=models.ManyToManyField(blank=True, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='people left out'),
         ),
+        migrations.RunPython(keep_senders, migrations.RunPython.noop, elidable=True),
         migrations.CreateModel(
             name='Draft',
             fields=[
