@@ -100,7 +100,8 @@ class ComposeForm(forms.Form):
     def __init__(self, user: Any, *args: Any, zone: Any = None, **options: Any) -> None:
         super().__init__(*args, **options)
         self.user, self.now = user, timezone.now()
-        self.zone = zones.named(self.data.get("zone")) or zone or timezone.get_default_timezone()
+        said = self.data.get("zone") or self.initial.get("zone")
+        self.zone = zones.named(said) or zone or timezone.get_default_timezone()
         self.initial["zone"] = str(self.zone)
         self.audience: Audience | None = None
         self.named: dict[str, list[Any]] = {}  # the accounts, by the field that names them

@@ -114,7 +114,7 @@ class ComposingAdmin(SendingAdmin):
             return self.show(request, form)
         text = {name: form.cleaned_data[name] for name in TEXT}
         with refusals(request):
-            message = drafts.send_now(request.user, to=[request.user], **text)
+            message = drafts.send_to_oneself(request.user, **text)
             self.log_addition(request, message, _("Sent to oneself, to look at it."))
             said = _("“%(title)s” is among your own messages now. Nobody else has got it.")
             self.message_user(request, said % text, messages.SUCCESS)

@@ -8,8 +8,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from .compose_form import ComposeForm
+from .cursor import new_word
 from .limit import check_limit
-from .models import Draft, Message
+from .models import TO_ONESELF, Draft, Message
 from .publishing import post
 
 UNDO = timedelta(seconds=10)  # between "Send" and the message being due
@@ -34,16 +35,20 @@ def send_now(user: Any, **options: Any) -> Message:
     return post(sender=user, **options)[0]
 
 
+def send_to_oneself(user: Any, **text: Any) -> Message:
+    """To see how it looks."""
+    return send_now(user, to=[user], key=f"{TO_ONESELF}{new_word()}", **text)
+
+
 @transaction.atomic
 def send_draft(user: Any, draft: Draft, form: ComposeForm) -> Message | None:
     """Send what `form` has read from `draft`, in ten seconds at the earliest.
 
-    Once: of two posts at the same time the second gets the first one's message. None if the draft
-    has become another since it was read.
+    Once: None if the draft has been sent since it was read, or has become another.
     """
-    rows = Draft.objects.select_for_update().filter(pk=draft.pk)
-    if not rows.filter(updated_at=draft.updated_at).first():
-        return sent_as(user, draft.pk)
+    rows = Draft.objects.select_for_update().filter(pk=draft.pk, updated_at=draft.updated_at)
+    if not rows.first():
+        return None
     options = form.options()
     message = send_now(user, **options | {"at": _start(options["at"]), "key": draft.key})
     draft.delete()

@@ -28,6 +28,7 @@ BODY_LENGTH = 10_000  # characters: a long page; more belongs behind the link
 LINK_LENGTH = 2_000  # characters: what browsers and proxies carry without trouble
 IDLE = 2  # s of nothing in a transaction that locks the log, after which the database ends it
 KEY_LENGTH = 200  # characters: MariaDB's longest unique text is 768 bytes of index
+TO_ONESELF = "to-oneself:"  # begins the key of what a sender has sent to have a look at it
 CANARY = "notifications.canary"  # the key of the message that servers send themselves (`canary`)
 
 
@@ -242,6 +243,10 @@ class Draft(models.Model):
         default_permissions = ()  # its owner's, and nobody else's
 
     def __str__(self) -> str:
+        return self.title
+
+    @property
+    def title(self) -> str:
         return next(iter(self.data.get("title", [])), "")
 
     @property

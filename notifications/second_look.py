@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .models import Message
+from .models import TO_ONESELF, Message
 
 TOAST = 80  # characters of a title that a toast has room for: two lines
 SAME = timedelta(hours=1)
@@ -32,4 +32,5 @@ def same_text(options: dict[str, Any]) -> Message | None:
     newest = Message.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     rows = Message.objects.filter(pk__gt=newest - LOOKED_AT, withdraw_at=None)
     rows = rows.filter(created_at__gt=timezone.now() - SAME)
+    rows = rows.exclude(key__isnull=False, key__startswith=TO_ONESELF)
     return rows.filter(title=options["title"], body=options["body"]).order_by("-pk").first()

@@ -60,6 +60,7 @@ class SendingAdmin(admin.ModelAdmin):
             return self.page(request, "review", context).render()
 
     def _send(self, request: Any, review: Review) -> Message | None:
+        message = None
         with refusals(request):
             review.check(request.POST)
             message = drafts.send_draft(request.user, review.draft, review.form)
@@ -67,8 +68,7 @@ class SendingAdmin(admin.ModelAdmin):
                 said = _("Sent to %(audience)s (%(people)s).")
                 whom = {"audience": review.to, "people": str(review.headcount)}
                 self.log_addition(request, message, said % whom)
-            return message
-        return None
+        return message or drafts.sent_as(request.user, review.draft.pk)
 
     def _after(self, request: Any, message: Message | None) -> HttpResponse:
         if message is None:

@@ -317,6 +317,8 @@ def test_what_deserves_a_second_look_is_said_and_not_forbidden(root, people):
     assert f"/message/{sent.pk}/change/" in page
     page = root.review(usernames="alice", title="x", link="http://testserver/a")
     assert "Worth a second look" not in page
+    root.press("_test", title="tried")
+    assert "Worth a second look" not in root.review(usernames="alice", title="tried")
 
 
 def test_for_many_the_number_is_typed(root, people):
