@@ -74,7 +74,7 @@ async def test_when_the_ten_seconds_are_over_the_page_says_so(people, reader):
     await write(root, "The lift")
     await root.press("Review")
     await root.press("Send to 3 people")
-    await expect(root.find(".countdown")).to_contain_text("seconds nobody can stop it")
+    await expect(root.find(".countdown")).to_contain_text("You can undo it for another")
     now = timezone.now()
     await Message.objects.aupdate(publish_at=now, due_at=now)
     await root.page.wait_for_url("**/change/")
