@@ -158,9 +158,10 @@ class ComposingAdmin(SendingAdmin):
         return TemplateResponse(request, TEMPLATE % "headcount", context)
 
     def _headcount(self, request: Any, form: ComposeForm) -> Any:
-        form.full_clean()
-        by_name = permissions.may_see_users(request.user)
-        return form.audience and headcount(form.audience, by_name)
+        if not form.is_valid() and form.audience is None:
+            return None
+        assert form.audience
+        return headcount(form.audience, permissions.may_see_users(request.user))
 
     def preview(self, request: Any) -> HttpResponse:
         """`{"light": HTML, "dark": HTML}` of the form's text."""
