@@ -158,10 +158,9 @@ class ComposingAdmin(SendingAdmin):
         return TemplateResponse(request, TEMPLATE % "headcount", context)
 
     def _headcount(self, request: Any, form: ComposeForm) -> Any:
-        if not form.is_valid() and form.audience is None:
-            return None
-        assert form.audience
-        return headcount(form.audience, permissions.may_see_users(request.user))
+        form.is_valid()  # reads the audience, whatever else may be wrong
+        by_name = permissions.may_see_users(request.user)
+        return form.audience and headcount(form.audience, by_name)
 
     def preview(self, request: Any) -> HttpResponse:
         """`{"light": HTML, "dark": HTML}` of the form's text."""
