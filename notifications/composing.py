@@ -100,7 +100,8 @@ class ComposingAdmin(SendingAdmin):
         return self.show(request, self._filled(request, form.posted, draft))
 
     def _discard(self, request: Any, form: ComposeForm) -> HttpResponse:
-        Draft.objects.filter(owner=request.user, pk=request.POST["_discard"]).delete()
+        if draft := drafts.own(request.user, request.POST["_discard"]):
+            draft.delete()
         self.message_user(request, _("The draft is deleted."), messages.SUCCESS)
         return redirect(NAME % "add")
 

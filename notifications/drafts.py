@@ -17,7 +17,9 @@ UNDO = timedelta(seconds=10)  # between "Send" and the message being due
 
 
 def own(user: Any, draft_id: str) -> Draft | None:
-    return Draft.objects.filter(owner=user, pk=draft_id).first() if draft_id else None
+    """The user's draft of this name; None also for what cannot be one."""
+    is_name = draft_id.isascii() and draft_id.isalnum()
+    return Draft.objects.filter(owner=user, pk=draft_id).first() if is_name else None
 
 
 def keep(user: Any, posted: Mapping[str, list[str]], draft_id: str = "") -> Draft:
@@ -57,7 +59,8 @@ def send_draft(user: Any, draft: Draft, form: ComposeForm) -> Message | None:
 
 def sent_as(user: Any, draft_id: str) -> Message | None:
     """What has been made of this draft."""
-    return Message.objects.filter(sender=user, key=Draft(pk=draft_id).key).first()
+    key = Draft(pk=draft_id).key
+    return Message.objects.filter(sender=user, key=key).first() if key.isprintable() else None
 
 
 def _start(at: datetime | None) -> datetime:

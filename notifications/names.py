@@ -61,7 +61,7 @@ def beginning_with(start: str, most: int = 10) -> list[str]:
     model: Any = get_user_model()
     field = model.USERNAME_FIELD
     rows = model._default_manager.filter(**{f"{field}__startswith": start}).order_by(field)
-    return list(rows.values_list(field, flat=True)[:most]) if start else []
+    return list(rows.values_list(field, flat=True)[:most]) if start.isprintable() and start else []
 
 
 def _find(model: Any, field: str, names: Iterable[str], problem: str) -> list[Any]:

@@ -289,11 +289,16 @@ def test_a_sent_message_is_copied_into_the_form(root, people, crew):
     assert (root.values["whom"], root.values["but_groups"]) == ("everyone", [str(crew.pk)])
 
 
-@pytest.mark.parametrize("asked", ["x", "0", "99", "9" * 40, "１"])
+@pytest.mark.parametrize("asked", ["x", "0", "99", "9" * 40, "１", "\0", ""])
 def test_what_is_not_there_is_not_copied(root, people, asked):
     root.get(ADD, copy=asked, draft=asked)
     assert root.status == 200
     assert not root.values["title"]
+    root.press("_discard", _discard=asked)
+    root.press("_save", draft=asked)
+    root.get(f"{MESSAGES}review/{asked or ' '}/")
+    assert root.status == 404
+    assert root.client.get(f"{MESSAGES}people/", {"q": asked}).json() == {"names": []}
 
 
 def test_people_chosen_in_the_list_of_users_are_filled_in(root, people):
