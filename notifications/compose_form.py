@@ -101,8 +101,8 @@ class ComposeForm(forms.Form):
         super().__init__(*args, **options)
         self.user, self.now = user, timezone.now()
         said = self.data.get("zone") or self.initial.get("zone")
-        self.zone = zones.named(said) or zone or timezone.get_default_timezone()
-        self.initial["zone"] = str(self.zone)
+        self.clock = zones.named(said) or zone or timezone.get_default_timezone()
+        self.initial["zone"] = str(self.clock)
         self.audience: Audience | None = None
         self.named: dict[str, list[Any]] = {}  # the accounts, by the field that names them
         self._offer(permissions.kinds(user))
@@ -121,7 +121,7 @@ class ComposeForm(forms.Form):
                 del self.fields[name]
         self._choices("whom", list(whom.items()))
         self.initial.setdefault("whom", NAMED if NAMED in whom else "everyone")
-        with timezone.override(self.zone):
+        with timezone.override(self.clock):
             self._choices("when", moments.starts(self.now))
 
     def _choices(self, name: str, choices: list[tuple[str, Any]]) -> None:
@@ -156,13 +156,13 @@ class ComposeForm(forms.Form):
         data: MultiValueDict[str, Any] = MultiValueDict()
         for name, field in self.fields.items():
             value = self.get_initial_for_field(field, name)
-            data.setlist(name, value if isinstance(value, list) else [value or ""])
-        return ComposeForm(self.user, data, zone=self.zone)
+            data.setlist(name, value if isinstance(value, list) else [value] if value else [])
+        return ComposeForm(self.user, data, zone=self.clock)
 
     def settled(self) -> dict[str, list[str]]:
         """As `posted`, with the moment in place of a word for it: tomorrow is another day."""
         posted = self.posted
-        with timezone.override(self.zone):
+        with timezone.override(self.clock):
             if moment := moments.start(self.cleaned_data["when"], self.now):
                 at = f"{timezone.localtime(moment):%Y-%m-%dT%H:%M}"
                 posted |= {"when": [moments.PICK], "at": [at]}
@@ -176,7 +176,7 @@ class ComposeForm(forms.Form):
     # ---------------------------------------------------------------------------------- checking
 
     def full_clean(self) -> None:
-        with timezone.override(self.zone):
+        with timezone.override(self.clock):
             super().full_clean()
 
     def clean(self) -> dict[str, Any]:

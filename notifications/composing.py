@@ -130,8 +130,8 @@ class ComposingAdmin(SendingAdmin):
         draft = drafts.keep(request.user, posted, request.POST.get("draft", ""))
         if valid:
             return redirect(NAME % "review", draft_id=draft.pk)
-        form.data = form.data.copy()
-        form.data["draft"] = draft.pk
+        form.data = request.POST.copy()
+        form.data["draft"] = draft.pk  # type: ignore[index]
         return self.show(request, form)
 
     def show(self, request: Any, form: ComposeForm) -> HttpResponse:

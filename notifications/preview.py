@@ -29,8 +29,8 @@ def frames(request: HttpRequest, form: ComposeForm) -> list[tuple[str, str]]:
     as_nobody = copy(request)
     as_nobody.user = AnonymousUser()
     template = "admin/notifications/message/preview.html"
-    with timezone.override(form.zone):
-        context = {"items": items, "zone": form.zone}
+    with timezone.override(form.clock):
+        context = {"items": items, "zone": form.clock}
         return [
             (theme, render_to_string(template, context | {"theme": theme}, as_nobody))
             for theme in THEMES

@@ -101,8 +101,7 @@ def _left_out(messages: Sequence[Message]) -> dict[int, list[str]]:
 def _names(messages: Sequence[Message], relation: str, name: str) -> dict[int, list[str]]:
     found: dict[int, list[str]] = defaultdict(list)
     path = f"{relation}__{name}"
-    rows = Message.objects.filter(pk__in=[m.pk for m in messages])
-    rows = rows.exclude(**{relation: None}).order_by(path).values_list("pk", path)
-    for message_id, each in rows:
+    rows = Message.objects.filter(pk__in=[m.pk for m in messages]).exclude(**{relation: None})
+    for message_id, each in rows.order_by(path).values_list("pk", path):
         found[message_id].append(each)
     return found

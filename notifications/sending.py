@@ -55,7 +55,7 @@ class SendingAdmin(admin.ModelAdmin):
         if request.method == "POST" and (message := self._send(request, review)):
             return self._after(request, message)
         title, frames = _("Review before it is sent"), preview.frames(request, form)
-        with timezone.override(form.zone):
+        with timezone.override(form.clock):
             context = {"title": title, "review": review, "frames": frames}
             return self.page(request, "review", context).render()
 

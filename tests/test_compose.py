@@ -372,14 +372,15 @@ def test_sent_to_me_first_it_needs_no_audience_but_a_text(root, people):
 
 def count(composer, **fields):
     response = composer.client.post(f"{MESSAGES}audience-count/", fields)
-    return re.sub(r"<[^>]+>|\s+", " ", response.content.decode()).strip()
+    text = re.sub(r"<[^>]+>", "", response.content.decode())
+    return re.sub(r"\s+", " ", text).strip()
 
 
 def test_the_audience_is_counted_as_the_review_counts_it(root, people, crew):
     person("gone", is_active=False)
     said = count(root, whom="everyone", but_usernames="bob")
     assert said.startswith("3 people · 1 left out · 1 inactive: may not log in")
-    assert "alice , root , gone" in said.replace("  ", " ")
+    assert said.endswith("alice, root, gone")
     assert count(root, whom="named", groups=crew.pk).startswith("1 person")
     assert count(root, whom="named", usernames="zed") == "There is no user 'zed'."
     assert count(root, whom="named") == "For whom? Name at least one person or group."
