@@ -34,7 +34,8 @@ def accounts(names: Iterable[str]) -> tuple[list[Any], list[str]]:
     if rest and email != login and hasattr(model, email):
         more, rest = _split(model, email, rest, fold=True)
         found |= more
-    return list({user.pk: user for user in found.values()}.values()), rest
+    unique = {user.pk: user for user in found.values()}
+    return [unique[pk] for pk in sorted(unique)], rest
 
 
 def _split(

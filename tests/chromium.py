@@ -164,4 +164,4 @@ async def readers(chromium: Browser, server: Server) -> AsyncIterator[NewReader]
         await each.context.close()
     await sync_to_async(connections.close_all)()  # in the thread that async tests query from
     for each in opened:
-        assert each.complaints == []
+        assert each.complaints == [], each.complaints

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -372,7 +373,7 @@ def test_sent_to_me_first_it_needs_no_audience_but_a_text(root, people):
 
 def count(composer, **fields):
     response = composer.client.post(f"{MESSAGES}audience-count/", fields)
-    text = re.sub(r"<[^>]+>", "", response.content.decode())
+    text = unescape(re.sub(r"<[^>]+>", "", response.content.decode()))
     return re.sub(r"\s+", " ", text).strip()
 
 

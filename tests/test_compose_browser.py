@@ -270,4 +270,4 @@ async def test_every_state_looks_well_and_axe_finds_nothing(people, crew, reader
                 f"{where}: {each}" for each in await look(root.page, where, color_scheme=theme)
             ]
         assert await overflow(root.page) <= 0, name
-    assert found == []
+    assert not found, "\n".join(found)
