@@ -200,7 +200,7 @@ def test_people_come_from_a_file_by_name_or_address(
 def test_people_of_a_file_add_up_with_others(addressed, crew, tmp_path):
     file = tmp_path / "people"
     file.write_text("bob\nalice\n")
-    assert "crew, root, bob and 1 more (3 people)" in call(
+    assert "crew, root, alice and 1 more (3 people)" in call(
         "broadcast", "Hello", "--to", "group:crew", "user:root", "--to-file", str(file)
     )
 
