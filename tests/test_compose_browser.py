@@ -133,16 +133,14 @@ async def test_the_preview_looks_like_the_readers_list(people, reader):
     style = """(row) => ["color", "fontSize", "fontWeight", "backgroundColor", "paddingTop"]
         .map((name) => getComputedStyle(row)[name])"""
     root = await reader(people.root, path=ADD)
-    await write(root, "The lift")
+    await write(root, "The lift", body="works")
     await root.press("Send to me first")
-    shown = root.page.frame(url="about:srcdoc")
-    assert shown
-    seen = [
-        await shown.locator(f"#preview li >> nth=0 >> {s}").evaluate(style) for s in ("h3", "..")
-    ]
+    parts = "h3", ".body", "xpath=."
+    first = preview(root).locator("#preview li").first
+    seen = [await first.locator(part).evaluate(style) for part in parts]
     await root.open()
     row = root.row("The lift")
-    assert seen == [await row.locator(s).evaluate(style) for s in ("h3", "xpath=.")]
+    assert seen == [await row.locator(part).evaluate(style) for part in parts]
 
 
 async def test_nothing_acts_in_the_preview(people, reader):
@@ -153,6 +151,8 @@ async def test_nothing_acts_in_the_preview(people, reader):
     await preview(root).locator("#preview article .go").click()
     await expect(preview(root).locator("#preview h1 bdi")).to_have_text(EVIL)
     assert len(root.context.pages) == 1
+    assert all("Blocked opening" in complaint for complaint in root.complaints)
+    root.complaints.clear()
     await root.press("Review")
     await expect(root.find(".summary dd").first).to_have_text(EVIL)
     await root.press("Send to 3 people")
@@ -271,3 +271,6 @@ async def test_every_state_looks_well_and_axe_finds_nothing(people, crew, reader
             ]
         assert await overflow(root.page) <= 0, name
     assert not found, "\n".join(found)
+    # What Playwright puts into the frame to take the picture.
+    assert all("Applying inline style" in complaint for complaint in root.complaints)
+    root.complaints.clear()
