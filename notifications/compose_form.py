@@ -98,7 +98,7 @@ class ComposeForm(forms.Form):
     until_at = Moment(label=_("Until"))
 
     def __init__(self, user: Any, *args: Any, zone: Any = None, **options: Any) -> None:
-        super().__init__(*args, label_suffix="", **options)
+        super().__init__(*args, **{"label_suffix": ""} | options)
         self.user, self.now = user, timezone.now()
         said = self.data.get("zone") or self.initial.get("zone")
         self.clock = zones.named(said) or zone or timezone.get_default_timezone()
