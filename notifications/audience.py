@@ -1,7 +1,7 @@
 """For whom a message is, and the rows that give those people the right to read it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
@@ -97,18 +97,21 @@ class Audience:
         """As `people`, with those who are left out."""
         return _users().all() if self.everyone else _users().filter(self._condition())
 
-    def parts(self) -> Iterator[tuple[QuerySet[Any], Q]]:
-        """To count `everybody` by: parts that do not overlap, each small enough for any database,
-        with the condition of those in it who are left out."""
-        without = self.without._condition() if self.without else Q(pk__in=[])
+    def left_out(self) -> QuerySet[Any] | None:
+        """Of `everybody`, those who are left out; None when nobody can be."""
+        return self.everybody().filter(self.without._condition()) if self.without else None
+
+    def some(self) -> QuerySet[Any]:
+        """Of `everybody`, those who are found most quickly; some of them twice."""
         if self.everyone:
-            yield _users().all(), without
-            return
-        rest = Audience(users=self.users, groups=self.groups)._condition()
-        if self.users or self.groups:
-            yield _users().filter(rest), without
-        for pks in _parts(self.pks):
-            yield _users().filter(pk__in=pks).exclude(rest), without
+            return _users().order_by("pk")
+        return _members(self.groups) if self.groups else self.users[0]
+
+    def split(self) -> tuple["Audience | None", Iterator[list[Any]]]:
+        """To count it by: what the database is best at, and users by their keys, in parts that any
+        database takes. They overlap."""
+        at_once = replace(self, pks=[]) if self.everyone or self.users or self.groups else None
+        return at_once, _parts(self.pks)
 
     def among(self, pks: list[Any]) -> set[Any]:
         """Who of these users it comes to."""
@@ -124,7 +127,7 @@ class Audience:
         for users in self._by_name():
             found |= Q(pk__in=users.values("pk"))
         if self.groups:
-            found |= Q(pk__in=_members(self.groups).values("pk"))
+            found |= Q(pk__in=_member_keys(self.groups))
         return found
 
     def _by_name(self) -> list[QuerySet[Any]]:
@@ -192,6 +195,14 @@ def _members(groups: list[Group]) -> QuerySet[Any]:
         message = _("This project's user model has no groups: name users instead.")
         raise ValidationError({"to": message}) from error
     return _users().filter(groups__in=groups)
+
+
+def _member_keys(groups: list[Group]) -> QuerySet[Any, Any]:
+    """As `_members`, the keys alone: from the table that says who is in which group."""
+    field: Any = get_user_model()._meta.get_field("groups")
+    rows = field.remote_field.through._default_manager
+    rows = rows.filter(**{f"{field.m2m_reverse_field_name()}__in": groups})
+    return rows.values(field.m2m_field_name())
 
 
 def _parts(values: list[Any]) -> Iterator[list[Any]]:

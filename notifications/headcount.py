@@ -2,12 +2,12 @@
 command, so that they say the same. Counted by the database: no account is loaded."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from . import processes, words
@@ -15,6 +15,7 @@ from .audience import Audience
 from .running import RunningHub
 
 SAMPLE = 5  # names
+CANDIDATES = 500  # accounts among which they are looked for
 MOST_ONLINE = 10_000  # connected users whom an audience is compared with: 20 questions
 
 
@@ -46,10 +47,14 @@ class Headcount:
 
 def count(audience: Audience) -> Headcount:
     """The numbers alone."""
-    found: Counter[str] = Counter()
-    for part, without in audience.parts():
-        found.update(_numbers(part, without))
-    return Headcount(found["all"] - found["left_out"], found["inactive"], found["left_out"])
+    at_once, parts = audience.split()
+    found = _numbers(at_once) if at_once else Counter()
+    for part in parts:
+        new = set(part) - replace(at_once, without=None).among(part) if at_once else set(part)
+        without = audience.without.among(list(new)) if audience.without else set()
+        found += Counter(people=len(new - without), left_out=len(without))
+        found += Counter(inactive=_inactive(_users().filter(pk__in=new - without)))
+    return Headcount(found["people"], found["inactive"], found["left_out"])
 
 
 def headcount(audience: Audience, by_name: bool) -> Headcount:
@@ -63,14 +68,22 @@ def headcount(audience: Audience, by_name: bool) -> Headcount:
     )  # fmt: skip
 
 
-def _numbers(users: QuerySet[Any], without: Q) -> dict[str, int]:
-    numbers: dict[str, Any] = {"all": Count("pk")}
-    # What cannot be is not asked: the database would look at every account.
-    if without != Q(pk__in=[]):
-        numbers["left_out"] = Count("pk", filter=without)
-    if _has_field("is_active"):
-        numbers["inactive"] = Count("pk", filter=Q(is_active=False) & ~without)
-    return users.aggregate(**numbers)
+def _numbers(audience: Audience) -> Counter[str]:
+    everybody, left_out = audience.everybody(), audience.left_out()
+    found = Counter(people=everybody.count(), inactive=_inactive(everybody))
+    if left_out is not None:  # less these: quicker than to ask of each account whether it is
+        found["left_out"] = left_out.count()
+        found["people"] -= found["left_out"]
+        found["inactive"] -= _inactive(left_out) if found["inactive"] else 0
+    return found
+
+
+def _users() -> Any:
+    return get_user_model()._default_manager
+
+
+def _inactive(users: QuerySet[Any]) -> int:
+    return users.filter(is_active=False).count() if _has_field("is_active") else 0
 
 
 def _has_field(name: str) -> bool:
@@ -100,5 +113,11 @@ def _online(audience: Audience) -> tuple[int | None, bool]:
 
 
 def _sample(audience: Audience) -> list[str]:
+    """The names of some, as quickly as they are found: of those who come first, the first who are
+    not left out."""
     name: Any = get_user_model().USERNAME_FIELD
-    return list(audience.people().order_by("pk").values_list(name, flat=True)[:SAMPLE])
+    at_once, parts = audience.split()
+    rows = _users().filter(pk__in=next(parts, [])) if at_once is None else at_once.some()
+    found = dict(rows.values_list("pk", name)[:CANDIDATES])
+    without = audience.without.among(list(found)) if audience.without else set()
+    return [found[pk] for pk in found if pk not in without][:SAMPLE]
