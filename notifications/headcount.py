@@ -117,7 +117,8 @@ def _sample(audience: Audience) -> list[str]:
     not left out."""
     name: Any = get_user_model().USERNAME_FIELD
     at_once, parts = audience.split()
-    rows = _users().filter(pk__in=next(parts, [])) if at_once is None else at_once.some()
-    found = dict(rows.values_list("pk", name)[:CANDIDATES])
+    found = dict(at_once.some().values_list("pk", name)[:CANDIDATES]) if at_once else {}
+    if len(found) < CANDIDATES:
+        found |= dict(_users().filter(pk__in=next(parts, [])).values_list("pk", name))
     without = audience.without.among(list(found)) if audience.without else set()
     return [found[pk] for pk in found if pk not in without][:SAMPLE]

@@ -7,12 +7,13 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
 from notifications import EVERYONE, inbox, permissions, send
-from notifications.models import Draft, Message, Recipient
+from notifications.drafts import send_now
+from notifications.models import Draft, Inbox, Message, Recipient
 from tests.composer import ADD, MESSAGES, Composer, nothing_is_written, staff, ten_seconds_pass
 from tests.people import person
 from tests.together import together
@@ -217,6 +218,26 @@ async def test_two_tabs_at_once_do_not_pass_the_limit(people, monkeypatch):
         sent = await sync_to_async(go)()
     assert sum(pk is not None for pk in sent) == 1
     assert await Message.objects.acount() == 1
+
+
+WAIT = {"postgresql": "SET lock_timeout = '300ms'", "mysql": "SET innodb_lock_wait_timeout = 1"}
+
+
+@pytest.mark.only("postgresql", "mysql")  # on SQLite one transaction writes at a time
+def test_who_counts_waits_for_what_the_other_tab_is_sending(people, in_thread):
+    clerk, _ = staff("send_to_users")
+    Inbox.objects.ensure([clerk.pk])
+
+    def other_tab():
+        with connection.cursor() as sql:
+            sql.execute(WAIT[connection.vendor])
+        with pytest.raises(OperationalError, match=r"(?i)lock"):
+            send_now(clerk, title="second", to=[clerk])
+
+    with transaction.atomic():
+        send_now(clerk, title="first", to=[clerk])
+        in_thread(other_tab)
+    assert Message.objects.get().title == "first"
 
 
 def test_the_limit_is_of_the_sender_not_of_all(people, settings):
