@@ -381,6 +381,7 @@ async def message_expired(stage: Stage) -> Reader:
 # A page that shows itself to who opens it needs no more than its address; {newest} is a message.
 STAFF = {
     "staff-list": "/admin/notifications/message/",
+    "staff-compose": "/admin/notifications/message/add/?copy={newest}",
 }
 
 

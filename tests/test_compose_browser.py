@@ -11,7 +11,7 @@ from playwright.async_api import expect
 from notifications.models import Draft, Message
 from tests.chromium import Reader, needs_chromium
 from tests.composer import ADD, staff, ten_seconds_pass
-from tests.look import PHONE, THEMES, look, needs_axe, overflow
+from tests.look import PHONE, THEMES, needs_axe, overflow, picture, violations
 from tests.people import crowd
 
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="session")]
@@ -268,9 +268,8 @@ async def test_every_state_looks_well_and_axe_finds_nothing(people, crew, reader
         await root.page.set_viewport_size(size)
         for theme in THEMES:
             where = f"compose-{state.__name__}-{locale[:2]}-{name}-{theme}"
-            found += [
-                f"{where}: {each}" for each in await look(root.page, where, color_scheme=theme)
-            ]
+            await picture(root.page, where, color_scheme=theme)
+            found += [f"{where}: {each}" for each in await violations(root.page)]
         assert await overflow(root.page) <= 0, name
     assert not found, "\n".join(found)
     # But for what axe tries, which is no script of the page.
