@@ -19,6 +19,11 @@ def moment(at: datetime) -> str:
     return f"{date_format(local, 'DATETIME_FORMAT')} {local.tzname()}"
 
 
+def zone() -> str:
+    """Whose clock is meant where times are typed."""
+    return _("Times are in %(zone)s.") % {"zone": timezone.get_current_timezone_name()}
+
+
 def state(message: Message) -> str:
     """What has become of the message, or will."""
     if message.withdrawn_at or message.withdraw_at:
