@@ -259,15 +259,17 @@ class Hub:
         entry = self._past.add(change, message, audience, sight.whole)
         self.cursor = change.cursor
         concerned = self._open if audience is None else self._of(audience)
-        self.tally.handed_out(change, message, bool(concerned))
         is_gone = change.event in (Change.Event.WITHDRAWN, Change.Event.EXPIRED)
+        streams = 0
         for stream in concerned:
             if stream.live and entry.concerns(stream.user_id, stream.since):
                 stream.receive(change.position, entry.data)
+                streams += stream.reads
                 if is_gone:
                     stream.owed = True
             if is_gone:
                 self._owe(stream.user_id)
+        self.tally.handed_out(change, message, bool(concerned), streams)
 
     def _of(self, users: set[Any]) -> "list[Stream]":
         return [stream for user in users & self.streams.keys() for stream in self.streams[user]]

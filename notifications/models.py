@@ -174,8 +174,8 @@ class Message(models.Model):
             ("view_statistics", _("Can see statistics and the live dashboard")),
             ("end_streams", _("Can end the streams of a user")),
         ]
-        # Both hold all that a count asks: it need not touch the rows, which are long. Lists find
-        # their page in them, too, and then read those thirty rows.
+        # The first two hold all that a count asks: it need not touch the rows, which are long.
+        # Lists find their page in them, too, and then read those thirty rows.
         indexes = [
             models.Index(
                 fields=["everyone", "position", "withdrawn_at", "expired_at", "id"],
@@ -187,6 +187,8 @@ class Message(models.Model):
                 condition=Q(withdrawn_at=None, expired_at=None),
                 name="message_live",
             ),
+            # For staff, whose list goes by it, and is chosen from by date.
+            models.Index(fields=["created_at", "id"], name="message_by_date"),
         ]
 
     def __str__(self) -> str:
@@ -522,6 +524,7 @@ class Process(models.Model):
     canary = models.JSONField(null=True)  # s that the last one took, and when it came
     numbers = models.JSONField(default=dict)  # `Tally.numbers`, since it started
     minutes = models.JSONField(default=list)  # what each of the last minutes added to them
+    streamed = models.JSONField(default=dict)  # the last messages: how many streams got each
     watching = models.TextField(blank=True)  # users whose streams are asked for, by a comma
     watched = models.JSONField(default=dict)  # and the answers to what all processes ask
 

@@ -41,6 +41,7 @@ class Standing:
     canary: tuple[float, float] | None = None
     watching: str = ""
     watched: dict[str, Any] = field(default_factory=dict)
+    streamed: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def of_nobody(cls) -> "Standing":

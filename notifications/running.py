@@ -178,6 +178,7 @@ class RunningHub(Hub):
             numbers=Counter(self.tally.numbers),
             canary=self.tally.canary,
             watching=",".join(self.wants()),
+            streamed=dict(self.tally.streamed),
             watched={key: self._streams_of(key) for key in self.reporter.asked},
         )
 

@@ -51,6 +51,8 @@ class Stream:
         "owed", "password", "reason", "returns", "session_key", "since", "told", "user_id",
     )  # fmt: skip
 
+    reads = True  # what the log brings goes out on it
+
     def __init__(
         self, hub: Hub, admission: access.Admission, resume: str | None, returns: bool = False
     ) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # A name of its own: where lines are for people (LOG_FORMAT), it is quiet.
 events = logging.getLogger("notifications.events")
 
+REMEMBERED = 50  # messages of which it is known how many streams they were handed to
+
 # s, of the histogram of latencies: from what one machine can do to what nobody should wait.
 BOUNDS = (
     0.001, 0.002, 0.003, 0.005, 0.007, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 0.3, 0.5, 0.7,
@@ -32,6 +34,8 @@ class Tally:
 
     def __init__(self) -> None:
         self.numbers: Counter[str] = Counter()
+        # By primary key, the last ones: how many streams they went out on when they were published.
+        self.streamed: dict[int, int] = {}
         self.measures = False  # set once the hub has caught up: what is older says nothing of it
         self.canary: tuple[float, float] | None = None  # s it took, and when it came
         self._new: list[float] = []  # when those that this look hands out were published
@@ -48,13 +52,16 @@ class Tally:
         if events.isEnabledFor(logging.INFO):
             say("closed", user=stream.user_id, reason=reason, seconds=round(seconds, 3))
 
-    def handed_out(self, change: Change, message: Message, concerns: bool) -> None:
-        """concerns: it is for somebody who is connected."""
+    def handed_out(self, change: Change, message: Message, concerns: bool, streams: int) -> None:
+        """concerns: it is for somebody who is connected. streams: those that it was handed to."""
         if not self.measures:
             return
         self.numbers["changes"] += 1
         if change.event == Change.Event.PUBLISHED and message.key != CANARY:
             self.numbers["messages"] += 1
+            self.streamed[message.pk] = streams
+            if len(self.streamed) > REMEMBERED:
+                del self.streamed[next(iter(self.streamed))]
             if concerns and message.published_at:
                 self._new.append(message.published_at.timestamp())
         elif message.key == CANARY and message.revised_at:

@@ -150,7 +150,7 @@ def test_a_latency_below_nothing_is_a_wrong_clock_and_no_latency():
     tally.measures = True
     ahead = timezone.now() + timedelta(seconds=30)
     message = Message(published_at=ahead, position=1)
-    tally.handed_out(Change(event=Change.Event.PUBLISHED), message, True)
+    tally.handed_out(Change(event=Change.Event.PUBLISHED), message, True, 0)
     tally.delivered(1)
     assert tally.numbers["ahead"] == 1
     assert "microseconds" not in tally.numbers
