@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 ROUNDS = 9  # medians of so many
@@ -312,6 +312,33 @@ class Rival(threading.Thread):
         self.join()
 
 
+THEN = date.today() - timedelta(days=365)
+STAFF = {  # what is asked of the admin's list
+    "": {}, ", page 900": {"p": 900}, ", a search that finds nothing": {"q": "nowhere"},
+    ", expired, of which there are none": {"state": "expired"},
+    ", a month a year ago": {"created_at__year": THEN.year, "created_at__month": THEN.month},
+}  # fmt: skip
+
+
+def staff(path: str, **query: Any) -> None:
+    """A page of messages in the admin, as a superuser gets it, without its session."""
+    from django.conf import settings
+    from django.contrib.auth.models import User
+    from django.test import RequestFactory, override_settings
+    from django.urls import resolve
+
+    address = f"/admin/notifications/message/{path}"
+    request: Any = RequestFactory().get(address, query, secure=True, headers={"host": "127.0.0.1"})
+    request.user = User(pk=0, is_superuser=True, is_staff=True, is_active=True)
+    request._messages = []
+    view = resolve(address)
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    with override_settings(STORAGES={**settings.STORAGES, "staticfiles": plain}):
+        response: Any = view.func(request, *view.args, **view.kwargs)
+        assert response.status_code == 200
+        response.render()
+
+
 def measure(size: Size) -> None:
     from django.contrib.auth.models import Group, User
     from django.db import connection
@@ -383,6 +410,14 @@ def measure(size: Size) -> None:
         ("everyone but the large group", Audience.of(EVERYONE, company)),
     ):
         row(f"admin: count {name}", lambda: headcount(audience, by_name=True))  # noqa: B023
+    for name, query in STAFF.items():
+        row(f"admin: the list{name}", lambda: staff("", **query), 3)  # noqa: B023
+    for name, of in (
+        ("newest", Message.objects.all()),
+        ("large", Message.objects.filter(groups=1)),
+    ):
+        page = f"{of.latest('position').pk}/change/"
+        row(f"admin: the page of a {name} message", lambda: staff(page, who=READER), 3)  # noqa: B023
     first = Message.objects.filter(recipients__user=HOARDER).latest("position").pk
     hoarder = people["hoarder"]
     row("hoarder: read one", lambda: acts.read(hoarder, first), undo=True)

@@ -1,30 +1,50 @@
 """The list of messages in the admin, and taking back several at once."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
-from . import publishing, reach, words
+from . import permissions, publishing, reach, selecting, words
+from .dates import Span, choices, chosen
 from .models import Message
 
+FOLDER = "admin/notifications/message/"
+WINDOW = 50_000  # messages that are listed, counted and searched at once: some 50 ms
+FIELD = "created_at"  # by which they are ordered, and chosen by date
+
 _WITHDRAWN = Q(withdraw_at__isnull=False) | Q(withdrawn_at__isnull=False)
-_LIVE = Q(published_at__isnull=False, expired_at=None) & ~_WITHDRAWN
-_COMING = Q(published_at=None, expired_at=None) & ~_WITHDRAWN
-# As `words.state` says it.
+# By position, in whose index those without one are found together.
+_COMING = Q(position=None, expired_at=None) & ~_WITHDRAWN
+_OUT = Q(position__isnull=False)
+# As `words.standing` says it; what is being sent is still scheduled.
 STATES = {
     "draft": (gettext_lazy("Draft"), _COMING & Q(publish_at=None)),
     "scheduled": (gettext_lazy("Scheduled"), _COMING & ~Q(publish_at=None)),
-    "published": (gettext_lazy("Published"), _LIVE),
-    "withdrawn": (gettext_lazy("Withdrawn"), _WITHDRAWN),
+    "live": (pgettext_lazy("message", "Live"), _OUT & Q(expired_at=None) & ~_WITHDRAWN),
     "expired": (gettext_lazy("Expired"), ~Q(expired_at=None) & ~_WITHDRAWN),
+    "withdrawn": (gettext_lazy("Withdrawn"), _WITHDRAWN),
 }
+
+
+def chip(message: Message) -> str:
+    """The state as a word with a line around it, and what there is to say of it."""
+    name = words.standing(message)
+    title = STATES[name][0] if name in STATES else _("Being sent")
+    said = '<span class="chip {}">{}</span> <small>{}</small>'
+    return format_html(said, name, title, words.note(message))
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -40,21 +60,75 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class MessageList(ChangeList):
+    """The newest WINDOW messages, or the newest of a chosen year, month or day.
+
+    All that is asked stays within the window: a filter that fits nothing would else read a million
+    messages to say so.
+    """
+
+    window = WINDOW
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        try:
+            found = super().get_queryset(request, exclude_parameters)
+            if self.edge:
+                found = found.filter(**{f"{FIELD}__gte": self.edge})
+        except (ValueError, OverflowError) as error:  # a date of no calendar
+            raise IncorrectLookupParameters(error) from error
+        return found.defer("body", "html", "link")
+
+    @cached_property
+    def span(self) -> Span | None:
+        return chosen(self.params, FIELD)
+
+    @cached_property
+    def edge(self) -> datetime | None:
+        """When the oldest that is listed was made, if there are older ones."""
+        rows = self.span.of(self.root_queryset, FIELD) if self.span else self.root_queryset
+        rows = rows.order_by(f"-{FIELD}", "-pk").values_list(FIELD, flat=True)
+        last = list(rows[self.window - 1 : self.window + 1])
+        return last[0] if len(last) == 2 else None
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
         reach.attach(self.result_list)
 
+    def calendar(self) -> dict[str, Any]:
+        """What Django's template of a date hierarchy shows."""
+        inner = choices(self.root_queryset, FIELD, self.span)
+        days = [self.span] if self.span and len(self.span.parts) == 3 else []
+        return {
+            "show": bool(inner or self.span),
+            "back": self._back(self.span) if self.span else None,
+            "choices": [{"title": s.title, "link": self._link(s)} for s in inner]
+            or [{"title": s.title} for s in days],
+        }
+
+    def _back(self, span: Span) -> dict[str, str]:
+        wider = Span(span.parts[:-1]) if len(span.parts) > 1 else None
+        return {"title": wider.title if wider else _("All dates"), "link": self._link(wider)}
+
+    def _link(self, span: Span | None) -> str:
+        return self.get_query_string(span.query(FIELD) if span else {}, [f"{FIELD}__", "p"])
+
 
 class MessageListing(admin.ModelAdmin):
-    list_display = ["title", "audience", "state", "recipients", "read", "created_at"]
+    list_display = ["title", "state", "audience", "recipients", "read", "created_at"]
     list_filter = [StateFilter, "level", "everyone"]
     list_per_page = 50
     search_fields = ["title", "body"]
-    date_hierarchy = "created_at"
-    ordering = ["-pk"]
+    date_hierarchy = FIELD
+    ordering = [f"-{FIELD}", "-pk"]
     show_full_result_count = False
     actions = ["withdraw"]
+
+    class Media:
+        css = {"all": ["notifications/admin/messages.css"]}
+
+    def get_urls(self) -> list[Any]:
+        selecting.offer(self.admin_site)
+        return super().get_urls()
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows: Any = super().get_queryset(request)
@@ -65,7 +139,7 @@ class MessageListing(admin.ModelAdmin):
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, message: Message) -> str:
-        return words.state(message)
+        return chip(message)
 
     @admin.display(description=gettext_lazy("to"))
     def audience(self, message: Any) -> str:
@@ -79,31 +153,48 @@ class MessageListing(admin.ModelAdmin):
     def read(self, message: Any) -> int:
         return message.reach.read
 
-    # Taking messages back, from the list and from a message's page: one way, with one question.
+    def get_list_display(self, request: Any) -> Any:
+        hidden = set() if permissions.may_see_statistics(request.user) else {"read"}
+        return [name for name in self.list_display if name not in hidden]
 
-    @admin.action(description=gettext_lazy("Withdraw selected messages"), permissions=["change"])
+    # Taking messages back: one way from here and from a message's page, with one question.
+
+    def has_withdraw_permission(self, request: Any) -> bool:
+        user = request.user
+        return permissions.may_send(user) or user.has_perm(permissions.WITHDRAW_ANY)
+
+    @admin.action(description=gettext_lazy("Withdraw selected messages"), permissions=["withdraw"])
     def withdraw(self, request: Any, queryset: QuerySet[Message]) -> HttpResponse | None:
-        chosen = list(queryset.filter(expired_at=None).exclude(_WITHDRAWN))
+        left = queryset.filter(expired_at=None).exclude(_WITHDRAWN)
+        chosen = [each for each in left if permissions.may_withdraw(request.user, each)]
         if not chosen:
             self.message_user(request, _("Nothing is left to withdraw."), messages.WARNING)
         elif "confirmed" in request.POST:
+            self.take_back(request, chosen)
+        else:
+            return self.ask_whether_to_withdraw(request, chosen, request.get_full_path(), True)
+        return None
+
+    def take_back(self, request: Any, chosen: Sequence[Message]) -> None:
+        with transaction.atomic():
             for message in chosen:
                 publishing.withdraw(message)
                 self.log_change(request, message, _("Withdrawn."))
-            said = ngettext("%(n)d message withdrawn.", "%(n)d messages withdrawn.", len(chosen))
-            self.message_user(request, said % {"n": len(chosen)}, messages.SUCCESS)
-        else:
-            return self._ask_whether_to_withdraw(request, chosen)
-        return None
+        said = ngettext("%(n)d message withdrawn.", "%(n)d messages withdrawn.", len(chosen))
+        self.message_user(request, said % {"n": len(chosen)}, messages.SUCCESS)
 
-    def _ask_whether_to_withdraw(self, request: Any, chosen: list[Message]) -> HttpResponse:
+    def ask_whether_to_withdraw(
+        self, request: Any, chosen: Sequence[Message], back: str, from_list: bool = False
+    ) -> HttpResponse:
+        """back: where it goes on if not. from_list: the answer has to name them."""
         reach.attach(chosen)
         context = {
             **self.admin_site.each_context(request),
             "title": _("Withdraw messages"),
             "opts": self.opts,
             "chosen": chosen,
-            "checkbox": ACTION_CHECKBOX_NAME,
+            "checkbox": ACTION_CHECKBOX_NAME if from_list else "",
+            "back": back,
+            "may_see_statistics": permissions.may_see_statistics(request.user),
         }
-        template = "admin/notifications/message/withdraw.html"
-        return TemplateResponse(request, template, context)
+        return TemplateResponse(request, f"{FOLDER}withdraw.html", context)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -24,17 +25,34 @@ def zone() -> str:
     return _("Times are in %(zone)s.") % {"zone": timezone.get_current_timezone_name()}
 
 
-def state(message: Message) -> str:
-    """What has become of the message, or will."""
+def standing(message: Message) -> str:
+    """draft, scheduled, sending, live, expired or withdrawn: as `listing.STATES` has them."""
     if message.withdrawn_at or message.withdraw_at:
-        return _("withdrawn")
+        return "withdrawn"
     if message.expired_at:
-        return _("expired")
+        return "expired"
     if message.published_at:
-        return _("published")
+        return "live"
     if message.publish_at is None:
-        return _("draft")
-    return _("scheduled for %(when)s") % {"when": moment(message.publish_at)}
+        return "draft"
+    return "scheduled" if message.publish_at > timezone.now() else "sending"
+
+
+def note(message: Message) -> str:
+    """What there is to say of the state in addition: since when, until when, in how long."""
+    state = standing(message)
+    if state == "scheduled" and message.publish_at:
+        said = {"when": moment(message.publish_at), "left": timeuntil(message.publish_at, depth=1)}
+        return _("%(when)s, in %(left)s") % said
+    if state == "live":
+        return (
+            _("until %(when)s") % {"when": moment(message.expires_at)} if message.expires_at else ""
+        )
+    ended = {
+        "withdrawn": message.withdraw_at or message.withdrawn_at,
+        "expired": message.expired_at,
+    }
+    return moment(at) if (at := ended.get(state)) else ""
 
 
 def audience(everyone: bool, groups: Sequence[str], users: Sequence[str], named: int) -> str:

@@ -8,6 +8,7 @@ what they would do.
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,11 +16,13 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from benchmarks import scale
 from notifications import access, acts, inbox, log, publish_due, reach, send
 from notifications.cursor import Cursor
+from notifications.listing import MessageList
 from notifications.models import Change, Inbox, Message, Recipient
 
 pytestmark = pytest.mark.django_db  # each test in a transaction that is rolled back
@@ -67,6 +70,17 @@ def first_act() -> None:
     assert acts.read(light(), mine())
 
 
+def staff(path: str = "", **query: Any) -> None:
+    """A page of messages in the admin. Without broadcasts, for which accounts are counted."""
+    client = Client()
+    superuser = User.objects.filter(pk=LIGHT)
+    superuser.update(is_staff=True, is_superuser=True)
+    client.force_login(superuser.get())
+    page = client.get(f"/admin/notifications/message/{path}", {"everyone__exact": 0} | query)
+    assert page.status_code == 200
+
+
+MONTH = timezone.now() - timedelta(days=90)
 QUESTIONS: dict[str, Callable[[], Any]] = {
     "the list": lambda: inbox.listing(light()),
     "the list, unread": lambda: inbox.listing(light(), "unread"),
@@ -94,12 +108,20 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
     "seen": lambda: acts.seen(light()),
     "read all": lambda: acts.read_all(light()),
     "send to one": lambda: send("x", to=[light()]),
+    "staff: the list": staff,
+    "staff: the third page of it": lambda: staff(p=3),
+    "staff: a month": lambda: staff(created_at__year=MONTH.year, created_at__month=MONTH.month),
+    "staff: a search that finds nothing": lambda: staff(q="nowhere"),
+    "staff: drafts, of which there are none": lambda: staff(state="draft"),
+    "staff: expired, of which there are none": lambda: staff(state="expired"),
+    "staff: a message": lambda: staff(f"{mine()}/change/"),
     "reach": lambda: reach.attach(list(Message.objects.filter(pk__gt=END - 5, everyone=False))),
 }
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_question_that_is_asked_all_day_walks_through_no_growing_table(question, monkeypatch):
+    monkeypatch.setattr(MessageList, "window", 100)
     monkeypatch.setattr(log, "SMALL", 100)  # with some thousand accounts, a group is large
     monkeypatch.setattr(inbox, "NEAR", 200)  # of some thousand positions
     statements: list[tuple[str, Any]] = []
@@ -160,6 +182,8 @@ def _mariadb(sql: str, params: Any) -> list[str]:
 
 def _sqlite(sql: str, params: Any) -> list[str]:
     lines = _explain("EXPLAIN QUERY PLAN", sql, params, column=3)
+    # A few rows, or one, from the end of an index that has all messages: it stops there.
+    lines = [ln for ln in lines if not (" LIMIT " in sql and "INDEX message_by_date" in ln)]
     names = [match[1] for line in lines if (match := re.match(r"SCAN (\w+)", line))]
     return [f"SCAN {name}" for name in names if _model(name, sql)]
 
