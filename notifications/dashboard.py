@@ -58,7 +58,7 @@ class ProcessAdmin(admin.ModelAdmin):
 
     def dashboard(self, request: HttpRequest) -> HttpResponse:
         self._check(request)
-        parts = panels.dashboard(figures())
+        parts = panels.dashboard(figures()) | panels.counted(panels.DASHBOARD)
         charts = [
             (name, heading, parts[name], parts[f"{name}_table"])
             for name, heading in panels.headings().items()

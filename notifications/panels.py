@@ -3,38 +3,65 @@
 So what is shown live is what a reload shows, and the script knows nothing of what it puts where.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from . import charts
+from . import charts, message_parts, reading
 from .charts import Chart
 from .figures import RECENT, Figures, Minute, OneUser, figures, one_user, sends
+from .parts import Parts, drawn, render
 from .tally import BOUNDS, quantile
 
-FOLDER = "admin/notifications/process/"
 QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
 FASTEST, SLOWEST = 0.001, 10.0  # s, the edges of the chart of latencies
 STACKED = 4  # processes with an area of their own; the rest share one
 DASH = "–"
 
-Parts = dict[str, str]
+
+class Subject(NamedTuple):
+    """What is looked at: the user or the message with that key; neither is the dashboard."""
+
+    user: str = ""
+    message: str = ""
 
 
-def dashboard(of: Figures, last: str | None = None) -> Parts:
-    """last: the part of the last sends, if it is there already; it costs more than the others."""
+DASHBOARD = Subject()
+
+
+def subject(query: Mapping[str, str]) -> Subject:
+    """What the address of a stream says."""
+    return Subject(query.get("user", ""), query.get("message", ""))
+
+
+def shown(of: Subject) -> Parts:
+    """The parts as they are now, but for those that `counted` has."""
+    if of.message:
+        return {}
+    if not of.user:
+        return dashboard(figures())
+    found = one_user(of.user)
+    return user(found) if found else {}
+
+
+def counted(of: Subject) -> Parts:
+    """The parts that say how many have read what: they take longer, where many have."""
+    if of == DASHBOARD:
+        return {"sends": render("sends", messages=sends())}
+    found = reading.reading(of.message) if of.message else None
+    return message_parts.message(found) if found else {}
+
+
+def dashboard(of: Figures) -> Parts:
     parts = {
-        "numbers": _render("numbers", numbers=_numbers(of), trouble=_trouble(of)),
-        "processes": _render("processes", rows=of.rows, end=_end(of)),
-        "sends": last or last_sends(),
+        "numbers": render("numbers", numbers=_numbers(of), trouble=_trouble(of)),
+        "processes": render("processes", rows=of.rows, end=_end(of)),
     }
     for chart in (_latency(of), _histogram(of), _streams(of), _ends(of)):
-        parts[chart.name] = _render("chart", chart=chart)
-        parts[f"{chart.name}_table"] = _render("table", head=chart.head, rows=chart.rows)
+        parts |= drawn(chart)
     return parts
 
 
@@ -48,25 +75,13 @@ def headings() -> dict[str, str]:
     }
 
 
-def last_sends() -> str:
-    return _render("sends", messages=sends())
-
-
 def user(of: OneUser) -> Parts:
     acts = list(reversed(of.inbox.acts)) if of.inbox else []
     return {
-        "standing": _render("standing", of=of),
-        "streams_of_user": _render("streams", of=of),
-        "acts": _render("acts", acts=acts),
+        "standing": render("standing", of=of),
+        "streams_of_user": render("streams", of=of),
+        "acts": render("acts", acts=acts),
     }
-
-
-def shown(subject: str, last: str | None = None) -> Parts:
-    """The parts as they are now: of the dashboard (""), or of the user with that key."""
-    if not subject:
-        return dashboard(figures(), last)
-    found = one_user(subject)
-    return user(found) if found else {}
 
 
 # ------------------------------------------------------------------------------- the numbers
@@ -207,7 +222,3 @@ def _rows(of: Figures, cells: Callable[[Minute], list[str]]) -> list[list[Any]]:
     """A row a minute, the newest first."""
     shown = (date_format(timezone.localtime(m.at), "H:i") for m in reversed(of.minutes))
     return [[at, *cells(m)] for at, m in zip(shown, reversed(of.minutes), strict=True)]
-
-
-def _render(part: str, **context: Any) -> str:
-    return render_to_string(f"{FOLDER}{part}.html", context)

@@ -9,7 +9,7 @@ hub's threads, only while there are any.
 import asyncio
 import contextvars
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
@@ -38,8 +38,8 @@ logger = logging.getLogger(__name__)
 EVERY = 2.0  # s from one `stats` to the next
 RETRY = 2_000  # ms until a browser comes back
 RECHECK = 15.0  # s between questions whether onlookers still may
-SHARE = 20  # the last sends are read so rarely that it takes a twentieth of the time
-SENDS_EVERY = 4.0  # s, at least, between reads of them
+SHARE = 20  # who has read what is counted so rarely that it takes a twentieth of the time
+COUNTED_EVERY = 4.0  # s, at least, between counts
 HUB_PATIENCE = 5.0  # s for a new hub to read the log for the first time
 
 
@@ -49,7 +49,8 @@ def may_watch(user: Any) -> bool:
 
 @require_GET
 async def stats(request: HttpRequest) -> HttpResponseBase:
-    """`GET .../stats/`, with `?user=KEY` of one user. 401 and 403 as JSON, else 200."""
+    """`GET .../stats/`, of the dashboard, or with `?user=KEY` or `?message=KEY` of one of those.
+    401 and 403 as JSON, else 200."""
     if not hasattr(request, "scope"):
         return error(501, _("Streams need an ASGI server: see the README."))
     hub = RunningHub.of_this_loop()
@@ -65,14 +66,19 @@ def _answer(request: Any, hub: RunningHub) -> HttpResponseBase:
         return signed_out()
     if not may_watch(request.user):
         return error(403, _("You may not see statistics."))
-    onlooker = Onlooker(hub, admission, request.GET.get("user", ""), translation.get_language())
+    subject = panels.subject(request.GET)
+    onlooker = Onlooker(hub, admission, subject, translation.get_language())
     return events(StreamingHttpResponse(onlooker))
 
 
 class Onlooker(Stream):
-    """`subject`: the key of the user who is watched, "" for the dashboard."""
+    """`subject`: what is watched."""
 
-    def __init__(self, hub: Hub, admission: Any, subject: str, language: str | None) -> None:
+    reads = False
+
+    def __init__(
+        self, hub: Hub, admission: Any, subject: panels.Subject, language: str | None
+    ) -> None:
         super().__init__(hub, admission, None)
         self.subject, self.language = subject, language
         self.has_all = False  # from then on it needs only what has changed
@@ -106,8 +112,9 @@ class Board:
         self._hub = hub
         self._task: asyncio.Task[None] | None = None
         self._new = asyncio.Event()
-        self._shown: dict[tuple[str, str], panels.Parts] = {}
-        self._sends: dict[str, tuple[str, float]] = {}  # by language; until when they do
+        self._shown: dict[tuple[panels.Subject, str], panels.Parts] = {}
+        # What takes long to count, by subject and language; and until when it does.
+        self._counted: dict[tuple[panels.Subject, str], tuple[panels.Parts, float]] = {}
         self._checked = hub.time()
 
     @classmethod
@@ -146,29 +153,36 @@ class Board:
                     each.end("signed-out")
         for subject in {each.subject for each in onlookers}:
             mine = [each for each in onlookers if each.subject == subject]
-            self._hub.want(subject)
+            self._hub.want(subject.user)
             views = await ask(self._read, subject, {each.language for each in mine})
             for language, parts in views.items():
                 self._give([each for each in mine if each.language == language], parts)
 
-    def _read(self, subject: str, languages: Iterable[str]) -> dict[str, panels.Parts]:
+    def _read(self, subject: panels.Subject, languages: Iterable[str]) -> dict[str, panels.Parts]:
         """In a thread: what is shown, in each of these languages."""
         found = {}
         for language in languages:
             with translation.override(language):
-                last = None if subject else self._last_sends(language)
-                found[language] = panels.shown(subject, last)
+                found[language] = self._of(subject, language)
         return found
 
-    def _last_sends(self, language: str) -> str:
+    def _of(self, subject: panels.Subject, language: str) -> panels.Parts:
         # To count who has read what takes long where many have; the rest is cheap.
-        html, good_until = self._sends.get(language, ("", 0.0))
+        counted = self._rarely((subject, language), lambda: panels.counted(subject))
+        return counted | panels.shown(subject)
+
+    def _rarely(
+        self, which: tuple[panels.Subject, str], read: Callable[[], panels.Parts]
+    ) -> panels.Parts:
+        parts, good_until = self._counted.get(which, ({}, 0.0))
         begun = monotonic()
         if begun >= good_until:
-            html = panels.last_sends()
+            parts = read()
             took = monotonic() - begun
-            self._sends[language] = html, begun + max(SENDS_EVERY, SHARE * took)
-        return html
+            # Without those that nobody watches any more.
+            self._counted = {k: v for k, v in self._counted.items() if v[1] > begun}
+            self._counted[which] = parts, begun + max(COUNTED_EVERY, SHARE * took)
+        return parts
 
     def _give(self, onlookers: list[Any], parts: panels.Parts) -> None:
         if not onlookers:

@@ -181,7 +181,7 @@ def test_the_pages_keep_the_sites_policy(people, root):
 
 def test_they_speak_chinese_where_it_is_translated(people, root):
     with translation.override("zh-hans"):
-        assert panels.shown("")["numbers"]
+        assert panels.shown(panels.DASHBOARD)["numbers"]
 
 
 # ---------------------------------------------------------------------------------- one user
@@ -253,7 +253,7 @@ async def test_the_stream_brings_what_the_page_shows_and_then_what_changes(
     inside, browser, people, monkeypatch
 ):
     monkeypatch.setattr(watching, "EVERY", 0.05)
-    monkeypatch.setattr(watching, "SENDS_EVERY", 0.0)
+    monkeypatch.setattr(watching, "COUNTED_EVERY", 0.0)
     root = await watch(browser, inside, people.root)
     shown = await parts(root)
     assert set(shown) == {

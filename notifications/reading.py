@@ -1,0 +1,143 @@
+"""How far one message has come: for how many it is, who has it, saw it, read it, and when.
+
+Counted when asked, by the rows that there are anyway: nothing is written for statistics' sake but
+one number, in the report of each server process.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models.functions import TruncHour, TruncMinute
+from django.utils import timezone
+
+from . import headcount, reach
+from .audience import Audience
+from .models import Inbox, Message, Process, Recipient
+
+BY_MINUTE = timedelta(hours=3)  # up to this age; then by the hour
+BY_HOUR = timedelta(days=7)  # then by the day
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A minute, an hour or a day: from `at` on so many read the message for the first time."""
+
+    at: datetime
+    reads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """`streamed` is None when no process knows it, any more or yet."""
+
+    message: Message
+    audience: int
+    sent: int
+    streamed: int | None
+    seen: int
+    read: int
+    unit: timedelta
+    steps: list[Step]
+
+
+def reading(key: str) -> Reading | None:
+    """Of the message with that primary key, as text."""
+    message = Message.objects.of_people().filter(pk=key).first() if key.isdecimal() else None
+    return of(message) if message else None
+
+
+def of(message: Message) -> Reading:
+    if message.position is None:
+        people = headcount.count(planned(message)).people
+        return Reading(message, people, 0, None, 0, 0, timedelta(days=1), [])
+    rows = Recipient.objects.filter(message=message)
+    read = rows.filter(first_read_at__isnull=False).count()
+    inboxes = Inbox.objects.filter(Exists(_users().filter(pk=OuterRef("user_id"))))
+    looked = inboxes.filter(seen__gte=message.position)
+    if message.everyone:
+        reach.attach([message])
+        audience = message.reach.recipients  # type: ignore[attr-defined]
+        sent = inboxes.filter(since__lt=message.position).count()
+        seen = looked.filter(since__lt=message.position).count()
+        # Whoever read it has seen it, also by its link from elsewhere.
+        late = Inbox.objects.filter(user_id=OuterRef("user_id"), seen__lt=message.position)
+        seen += rows.filter(Exists(late), first_read_at__isnull=False).count()
+    else:
+        audience = sent = rows.count()
+        unread = rows.filter(first_read_at=None)
+        seen = read + unread.filter(Exists(looked.filter(user_id=OuterRef("user_id")))).count()
+    unit = _unit(message)
+    return Reading(
+        message, audience, sent, _streamed(message), seen, read, unit, _steps(message, rows, unit)
+    )
+
+
+def _users() -> Any:
+    return get_user_model()._default_manager
+
+
+def planned(message: Message) -> Audience:
+    """For whom it would be if it were published now."""
+    named = _users().filter(pk__in=message.recipients.filter(via="name").values("user_id"))
+    without = Audience(
+        users=[message.excluded_users.all()], groups=list(message.excluded_groups.all())
+    )
+    to_all = message.everyone or message.everyone_but
+    return Audience(to_all, [named], groups=list(message.groups.all()), without=without)
+
+
+def _streamed(message: Message) -> int | None:
+    """As far as processes report: each remembers its last messages, while its row lasts."""
+    told = Process.objects.values_list("streamed", flat=True)
+    found = [numbers[str(message.pk)] for numbers in told if str(message.pk) in numbers]
+    return sum(found) if found else None
+
+
+# ------------------------------------------------------------------------------ reads over time
+
+
+def _unit(message: Message) -> timedelta:
+    assert message.published_at
+    age = _end(message) - message.published_at
+    if age <= BY_MINUTE:
+        return timedelta(minutes=1)
+    return timedelta(hours=1) if age <= BY_HOUR else timedelta(days=1)
+
+
+def _end(message: Message) -> datetime:
+    return message.withdrawn_at or message.expired_at or timezone.now()
+
+
+def _steps(message: Message, rows: QuerySet[Recipient], unit: timedelta) -> list[Step]:
+    """One for each unit of time from publishing until now, or until the message was over."""
+    assert message.published_at
+    # In UTC, for which MariaDB needs no tables of time zones; days are put together here.
+    trunc = TruncMinute if unit == timedelta(minutes=1) else TruncHour
+    found = rows.filter(first_read_at__isnull=False).order_by()
+    counted = found.annotate(at=trunc("first_read_at", tzinfo=UTC)).values_list("at")
+    reads: Counter[datetime] = Counter()
+    for at, count in counted.annotate(count=Count("pk")):
+        reads[_begin(at, unit)] += count
+    # An application server's clock may be behind the one that published it.
+    at = min([_begin(message.published_at, unit), *reads])
+    end = max([_begin(_end(message), unit), *reads])
+    steps = []
+    while at <= end:
+        steps.append(Step(at, reads[at]))
+        at = _begin(
+            at + unit * 1.5, unit
+        )  # in the midst of the next, also where a day has 23 hours
+    return steps
+
+
+def _begin(at: datetime, unit: timedelta) -> datetime:
+    """Of the minute, the hour, or the day in the current time zone, in which `at` is."""
+    if unit == timedelta(days=1):
+        local = timezone.localtime(at)
+        return timezone.make_aware(datetime(local.year, local.month, local.day))
+    hour = at.replace(second=0, microsecond=0)
+    return hour if unit == timedelta(minutes=1) else hour.replace(minute=0)
