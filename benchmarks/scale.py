@@ -343,11 +343,12 @@ def measure(size: Size) -> None:
     from django.contrib.auth.models import Group, User
     from django.db import connection
 
-    from notifications import EVERYONE, access, acts, inbox, log, publish_due, reach, send
+    from notifications import EVERYONE, access, acts, inbox, log, publish_due, send
     from notifications.audience import Audience
     from notifications.cursor import Cursor
-    from notifications.headcount import headcount
     from notifications.models import Inbox, Message, Recipient
+    from notifications.staff import reach
+    from notifications.staff.headcount import headcount
 
     end = size.messages
     people = {

@@ -10,11 +10,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
-from . import dashboard  # noqa: F401 - it registers itself
-from .composing import ComposingAdmin
-from .listing import MessageListing
-from .message_page import MessagePage
 from .models import CANARY, Change, Message, Recipient
+from .staff import dashboard  # noqa: F401 - it registers itself
+from .staff.composing import ComposingAdmin
+from .staff.listing import MessageListing
+from .staff.message_page import MessagePage
 
 MOST_ROWS = 10_000  # that the lists of the log page through: to count millions takes seconds
 

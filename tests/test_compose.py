@@ -12,9 +12,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from notifications import EVERYONE, inbox, moments, publish_due, send
-from notifications.drafts import UNDO
+from notifications import EVERYONE, inbox, publish_due, send
 from notifications.models import Draft, Message
+from notifications.staff import moments
+from notifications.staff.drafts import UNDO
 from tests.composer import ADD, MESSAGES, Composer, draft, nothing_is_written, ten_seconds_pass
 from tests.people import crowd, person
 

@@ -17,10 +17,11 @@ from django.utils import timezone, translation
 from httpx_sse import EventSource
 from playwright.async_api import expect
 
-from notifications import EVERYONE, acts, asend, panels, send, watching
+from notifications import EVERYONE, acts, asend, send
 from notifications.models import Inbox, Process
 from notifications.processes import Reporter
 from notifications.running import RunningHub
+from notifications.staff import panels, watching
 from tests.chromium import needs_chromium
 from tests.people import person
 from tests.test_metrics import standing

@@ -11,7 +11,7 @@ import notifications
 
 APP = Path(notifications.__file__).parent
 # The core, from those who know nobody upwards: each imports from lines above its own. What is not
-# named here is the edge (pages, forms, admin, checks, commands): it may know all of the core, and
+# named here is the edge (pages, staff, admin, checks, commands): it may know all of the core, and
 # nobody in the core knows it.
 LAYERS = [
     {"doorbell_polling"},
@@ -24,7 +24,8 @@ LAYERS = [
     {"hub"},
     {"running", "stream"},
 ]
-MODULES = {path.stem: path for path in APP.glob("*.py") if path.stem != "__init__"}
+STAFF = {path.stem: path for path in APP.glob("staff/[a-z]*.py")}
+MODULES = {path.stem: path for path in APP.glob("[a-z]*.py")} | STAFF
 COMMANDS = {path.stem: path for path in APP.glob("management/commands/[a-z]*.py")}
 
 
@@ -43,9 +44,9 @@ def _imports(node: ast.AST) -> Iterator[str]:
         return
     if isinstance(node, ast.ImportFrom):
         module = ("notifications." if node.level else "") + (node.module or "")
-        app, _, name = module.strip(".").partition(".")
+        app, *names = [part for part in module.split(".") if part and part != "staff"]
         if app == "notifications":
-            yield from [name.partition(".")[0]] if name else (each.name for each in node.names)
+            yield from names[:1] or (each.name for each in node.names)
     for child in ast.iter_child_nodes(node):
         yield from _imports(child)
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from notifications import EVERYONE, asend, inbox, publish_due, send
 from notifications.audience import Audience
-from notifications.headcount import count
 from notifications.models import Message, Recipient
+from notifications.staff.headcount import count
 from tests.people import crowd, person
 
 

@@ -7,8 +7,8 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from notifications import EVERYONE, acts, inbox, publish_due, send, withdraw
-from notifications.explain import explain
 from notifications.models import Message
+from notifications.staff.explain import explain
 from tests.people import person
 
 

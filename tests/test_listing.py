@@ -14,9 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from playwright.async_api import expect
 
-from notifications import EVERYONE, acts, asend, canary, publish_due, selecting, send, withdraw
-from notifications.listing import MessageList
+from notifications import EVERYONE, acts, asend, canary, publish_due, send, withdraw
 from notifications.models import Message
+from notifications.staff import selecting
+from notifications.staff.listing import MessageList
 from tests.chromium import needs_chromium
 from tests.look import PHONE, THEMES, needs_axe, overflow, picture, violations
 from tests.people import crowd, person

@@ -12,20 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from playwright.async_api import expect
 
-from notifications import (
-    EVERYONE,
-    acts,
-    asend,
-    inbox,
-    publish_due,
-    reading,
-    send,
-    watching,
-    withdraw,
-)
+from notifications import EVERYONE, acts, asend, inbox, publish_due, send, withdraw
 from notifications.models import Change, Message
 from notifications.processes import Reporter
 from notifications.running import RunningHub
+from notifications.staff import reading, watching
 from tests.chromium import needs_chromium
 from tests.look import PHONE, THEMES, needs_axe, overflow, picture, violations
 from tests.people import crowd, person

@@ -26,11 +26,11 @@ from notifications import (
     log,
     models,
     publish_due,
-    reach,
     send,
     update,
 )
 from notifications.models import Change, Head, Inbox, Message
+from notifications.staff import reach
 
 pytestmark = pytest.mark.only("postgresql", "mysql")
 

@@ -11,9 +11,10 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from notifications import EVERYONE, inbox, permissions, send
-from notifications.drafts import send_now
+from notifications import EVERYONE, inbox, send
 from notifications.models import Draft, Inbox, Message, Recipient
+from notifications.staff import permissions
+from notifications.staff.drafts import send_now
 from tests.composer import ADD, MESSAGES, Composer, nothing_is_written, staff, ten_seconds_pass
 from tests.people import person
 from tests.together import together

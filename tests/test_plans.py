@@ -20,10 +20,11 @@ from django.test import Client
 from django.utils import timezone
 
 from benchmarks import scale
-from notifications import access, acts, inbox, log, publish_due, reach, send
+from notifications import access, acts, inbox, log, publish_due, send
 from notifications.cursor import Cursor
-from notifications.listing import MessageList
 from notifications.models import Change, Inbox, Message, Recipient
+from notifications.staff import reach
+from notifications.staff.listing import MessageList
 
 pytestmark = pytest.mark.django_db  # each test in a transaction that is rolled back
 

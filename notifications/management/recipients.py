@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from notifications import names
+from ..staff import names
 
 DELIMITERS = ",;\t"
 LISTED = 20  # names that are written out; the rest are counted

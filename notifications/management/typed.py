@@ -12,8 +12,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from notifications import EVERYONE, names, words
 from notifications.management import recipients
+
+from .. import EVERYONE
+from ..staff import names, words
 
 _DURATION = re.compile(r"(\d{1,9})([mhdw])", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from django import template
 
-from .. import words
+from ..staff import words
 
 register = template.Library()
 register.filter("number", words.number)

@@ -11,13 +11,14 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
-from notifications import words
 from notifications.audience import Audience, enlisted
-from notifications.headcount import Headcount, count
 from notifications.management import recipients, typed
 from notifications.management.base import PlainCommand
 from notifications.models import Message
 from notifications.publishing import post
+
+from ...staff import words
+from ...staff.headcount import Headcount, count
 
 NOBODY, USED = 3, 4  # exit codes; 1 is bad input
 SKIP = " Nothing was written; --skip-unknown sends it to the others."

@@ -3,9 +3,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
-from notifications import names
 from notifications.acts import end_streams
 from notifications.management.base import PlainCommand
+
+from ...staff import names
 
 
 class Command(PlainCommand):

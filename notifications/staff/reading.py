@@ -14,9 +14,9 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.db.models.functions import TruncHour, TruncMinute
 from django.utils import timezone
 
+from ..audience import Audience
+from ..models import Inbox, Message, Process, Recipient
 from . import headcount, reach
-from .audience import Audience
-from .models import Inbox, Message, Process, Recipient
 
 BY_MINUTE = timedelta(hours=3)  # up to this age; then by the hour
 BY_HOUR = timedelta(days=7)  # then by the day

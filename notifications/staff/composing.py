@@ -12,10 +12,11 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from . import copying, drafts, names, permissions, preview, zones
+from .. import zones
+from ..models import Draft
+from . import copying, drafts, names, permissions, preview
 from .compose_form import AUDIENCE, TEXT, ComposeForm
 from .headcount import count, headcount
-from .models import Draft
 from .sending import NAME, TEMPLATE, SendingAdmin, refusals
 
 DRAFTS = 20  # that are listed, the newest

@@ -12,8 +12,8 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Count, OuterRef, Q, Subquery
 
+from ..models import Message, Recipient
 from . import words
-from .models import Message, Recipient
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
+from ..models import Message
+from ..publishing import publish_due, take_back
 from . import drafts, permissions, preview, reach, words
 from .compose_form import ComposeForm
-from .models import Message
-from .publishing import publish_due, take_back
 from .review import Review
 
 NAME = "admin:notifications_message_%s"

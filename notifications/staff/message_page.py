@@ -18,11 +18,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from ..models import Message
 from . import ending, message_parts, names, permissions, reach, reading, words
 from .explain import Answer, explain
 from .forms import CorrectForm
 from .listing import MessageListing, chip
-from .models import Message
 
 
 class MessagePage(MessageListing):

@@ -10,11 +10,11 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from ..tally import BOUNDS, quantile
 from . import charts, message_parts, reading
 from .charts import Chart
 from .figures import RECENT, Figures, Minute, OneUser, figures, one_user, sends
 from .parts import Parts, drawn, render
-from .tally import BOUNDS, quantile
 
 QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
 FASTEST, SLOWEST = 0.001, 10.0  # s, the edges of the chart of latencies

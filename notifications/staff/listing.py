@@ -17,9 +17,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
-from . import permissions, publishing, reach, selecting, words
+from .. import publishing
+from ..models import Message
+from . import permissions, reach, selecting, words
 from .dates import Span, choices, chosen
-from .models import Message
 
 FOLDER = "admin/notifications/message/"
 WINDOW = 50_000  # messages that are listed, counted and searched at once: some 50 ms

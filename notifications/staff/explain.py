@@ -10,8 +10,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from ..models import Inbox, Message, Recipient
 from . import words
-from .models import Inbox, Message, Recipient
 from .reading import planned
 
 Why = Iterator[str]

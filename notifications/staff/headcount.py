@@ -10,9 +10,10 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from . import processes, words
-from .audience import Audience
-from .running import RunningHub
+from .. import processes
+from ..audience import Audience
+from ..running import RunningHub
+from . import words
 
 SAMPLE = 5  # names
 CANDIDATES = 500  # accounts among which they are looked for

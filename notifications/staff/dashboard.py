@@ -18,11 +18,11 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from ..acts import end_streams
+from ..models import Process
+from ..running import RunningHub
 from . import names, panels, watching
-from .acts import end_streams
 from .figures import figures, one_user
-from .models import Process
-from .running import RunningHub
 
 MAY_END = "notifications.end_streams"
 

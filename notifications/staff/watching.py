@@ -24,14 +24,15 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from . import access, panels
-from .answers import error, events, signed_out
-from .cursor import Cursor
-from .hub import Hub
-from .inbox import State
-from .running import RunningHub
-from .stream import Stream, farewell
-from .wire import Event, retry
+from .. import access
+from ..answers import error, events, signed_out
+from ..cursor import Cursor
+from ..hub import Hub
+from ..inbox import State
+from ..running import RunningHub
+from ..stream import Stream, farewell
+from ..wire import Event, retry
+from . import panels
 
 logger = logging.getLogger(__name__)
 

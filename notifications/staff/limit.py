@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ..models import Inbox, Message
 from . import permissions, words
-from .models import Inbox, Message
 
 HOUR = timedelta(hours=1)
 SENDS = 60  # unless the settings say otherwise: no person writes more, a script does not notice

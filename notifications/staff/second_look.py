@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .models import TO_ONESELF, Message
+from ..models import TO_ONESELF, Message
 
 TOAST = 80  # characters of a title that a toast has room for: two lines
 SAME = timedelta(hours=1)

@@ -12,10 +12,11 @@ from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
-from . import moments, names, permissions, zones
-from .audience import EVERYONE, Audience
-from .models import BODY_LENGTH, LINK_LENGTH, TITLE_LENGTH, Message
-from .validation import check
+from .. import zones
+from ..audience import EVERYONE, Audience
+from ..models import BODY_LENGTH, LINK_LENGTH, TITLE_LENGTH, Message
+from ..validation import check
+from . import moments, names, permissions
 
 NAMED = "named"
 LATE = timedelta(minutes=10)  # that a picked time may be past: it was to come when it was picked

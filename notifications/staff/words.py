@@ -9,7 +9,7 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from .models import Message
+from ..models import Message
 
 LISTED = 3  # names that are written out; the rest are counted
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 
-from .models import Message
+from ..models import Message
 
 # By the kind of audience.
 SENDING = {

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.text import capfirst
 
-from .models import Head
+from ..models import Head
 
 FIELDS = ("year", "month", "day")
 TITLES = ("Y", "YEAR_MONTH_FORMAT", "MONTH_DAY_FORMAT")

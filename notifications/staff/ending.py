@@ -9,8 +9,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import publishing, words
-from .models import Message
+from .. import publishing
+from ..models import Message
+from . import words
 
 PRESETS = {
     "hour": (gettext_lazy("+1 hour"), timedelta(hours=1)),

@@ -5,9 +5,9 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
+from ..models import Message, Recipient
 from . import drafts, permissions
 from .compose_form import NAMED
-from .models import Message, Recipient
 
 CHOSEN = "notifications_audience"  # in the session: primary keys of users, chosen in their list
 MOST_NAMES = 10_000  # that are written into a form

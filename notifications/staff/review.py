@@ -9,10 +9,10 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
+from ..models import Draft, Message
 from . import permissions, second_look, words
 from .compose_form import ComposeForm
 from .headcount import Headcount, headcount
-from .models import Draft, Message
 
 MANY = 100  # people from which on the sender types their number
 GOOD_FOR = 3600  # s that what was reviewed may be sent

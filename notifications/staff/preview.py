@@ -11,10 +11,10 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ..inbox import Item
+from ..markup import render
+from ..models import BODY_LENGTH, TITLE_LENGTH, Message
 from .compose_form import ComposeForm
-from .inbox import Item
-from .markup import render
-from .models import BODY_LENGTH, TITLE_LENGTH, Message
 
 THEMES = ("light", "dark")
 PLACES = ("list", "dropdown", "toast", "page")

@@ -10,8 +10,8 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from . import publishing
-from .models import Message
+from .. import publishing
+from ..models import Message
 
 # What `publishing` calls otherwise.
 FIELDS = {"at": "publish_at", "expires": "expires_at"}

@@ -10,11 +10,12 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
-from . import inbox, processes, reach
-from .inbox import State
-from .models import Inbox, Message, Process
-from .processes import MINUTES, Seen
-from .tally import latencies, quantile
+from .. import inbox, processes
+from ..inbox import State
+from ..models import Inbox, Message, Process
+from ..processes import MINUTES, Seen
+from ..tally import latencies, quantile
+from . import reach
 
 RECENT = 5  # minutes of which the latencies at the top are
 SENDS = 20

@@ -7,11 +7,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from ..cursor import new_word
+from ..models import TO_ONESELF, Draft, Message
+from ..publishing import post
 from .compose_form import ComposeForm
-from .cursor import new_word
 from .limit import check_limit
-from .models import TO_ONESELF, Draft, Message
-from .publishing import post
 
 UNDO = timedelta(seconds=10)  # between "Send" and the message being due
 
