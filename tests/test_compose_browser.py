@@ -137,6 +137,7 @@ async def test_the_preview_looks_like_the_readers_list(people, reader):
     await root.press("Send to me first")
     parts = "h3", ".body", "xpath=."
     first = preview(root).locator("#preview li").first
+    await expect(first.locator("h3")).to_have_css("font-size", "16px")  # its styles have come
     seen = [await first.locator(part).evaluate(style) for part in parts]
     await root.open()
     row = root.row("The lift")

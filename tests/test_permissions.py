@@ -203,7 +203,7 @@ SEND_ONE = """
 import json, sys
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from notifications.drafts import send_now
+from notifications.staff.drafts import send_now
 user = get_user_model().objects.get(username="clerk")
 try:
     print(json.dumps(send_now(user, title=sys.argv[1], to=[user]).pk), flush=True)
