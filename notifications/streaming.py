@@ -53,7 +53,9 @@ def answer(request: HttpRequest, hub: RunningHub) -> HttpResponseBase:
     if request.method == "HEAD":
         return events(HttpResponse())
     last = request.headers.get("Last-Event-ID")
-    new = Stream(hub, admission, last or request.GET.get("after"), returns=bool(last))
+    # A script that makes itself another EventSource cannot send the header.
+    returns = bool(last) or "again" in request.GET
+    new = Stream(hub, admission, last or request.GET.get("after"), returns=returns)
     return events(StreamResponse(new))
 
 

@@ -66,13 +66,16 @@ class Browser:
 
     # ------------------------------------------------------------------------------ listening
 
-    async def open(self, after: str | None = None, last_event_id: str | None = None) -> Event:
+    async def open(
+        self, after: str | None = None, last_event_id: str | None = None, *, again: bool = False
+    ) -> Event:
         """Open the stream, in place of one that is open; its first event."""
         await self.close()
         headers = {"Accept": "text/event-stream"}
         if last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
         params = {} if after is None else {"after": after}
+        params |= {"again": "1"} if again else {}
         request = self.http.stream("GET", STREAM, params=params, headers=headers)
         self.response = await self._stream.enter_async_context(request)
         assert self.response.status_code == 200, self.response.status_code

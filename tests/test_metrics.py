@@ -272,6 +272,18 @@ def test_asked_for_itself_it_asks_no_database(client, token, django_assert_num_q
 # ------------------------------------------------------------------------------- lines of the log
 
 
+async def test_a_script_that_makes_itself_another_stream_has_come_back(
+    inside, browser, people, token
+):
+    alice = await browser(inside, people.alice)
+    ready = await alice.open()
+    await alice.open(ready.id)  # another page, for all that is known
+    await alice.open(ready.id, again=True)
+    found = values((await alice.http.get("/metrics", headers=BEARER)).text)
+    assert found["notifications_streams_opened_total",] == 3
+    assert found["notifications_reconnects_total",] == 1
+
+
 async def test_opens_ends_and_messages_are_a_line_each(inside, browser, people, caplog):
     caplog.set_level(logging.INFO, logger="notifications.events")
     alice = await browser(inside, people.alice)
