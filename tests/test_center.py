@@ -97,6 +97,23 @@ async def test_it_shifts_nothing_either_for_who_wants_no_motion(people, reader):
     assert await alice.page.evaluate(moving) == 0
 
 
+async def test_what_comes_in_one_breath_shifts_nothing_either(people, reader):
+    """Each while those before it are still on their way."""
+    for title in ("one", "two", "three"):
+        await asend(title, to=[people.alice], body="Some words.")
+    alice = await reader(people.alice, path=None, viewport=TALL)
+    await alice.context.add_init_script(SHIFTS)
+    await alice.open()
+    await alice.is_live()
+    titles = [f"number {n}" for n in range(5)]
+    for title in titles:
+        await asend(title, to=[people.alice], body="More words.")
+        await alice.row(title).wait_for()
+    await alice.page.evaluate(SETTLED)
+    await alice.page.evaluate(FRAMES)
+    assert await alice.page.evaluate("shifts") == []
+
+
 async def test_while_somebody_is_in_the_list_what_arrives_waits(people, reader):
     await asend("one", to=[people.alice])
     alice = await reader(people.alice)
@@ -203,6 +220,25 @@ async def test_an_archive_can_be_undone_and_the_message_is_as_it_was(people, rea
     await alice.press("Archive", alice.row("two"))
     await alice.press("Undo")
     await other.sees(three=False, two=True, one=False)
+
+
+async def test_undo_gives_back_what_was_shown_also_before_the_server_has_said_so(people, reader):
+    await asend("one", to=[people.alice])
+    alice = await reader(people.alice)
+    await alice.is_live()
+    may_go_on = asyncio.Event()
+
+    async def hold(route):
+        await may_go_on.wait()
+        await route.continue_()
+
+    await alice.page.route("**/read/", hold)
+    await alice.press("Mark as read", alice.row("one"))
+    await alice.press("Archive", alice.row("one"))
+    await alice.press("Undo")
+    await alice.sees(one=True)
+    may_go_on.set()
+    await alice.counts(unread=0)
 
 
 async def test_undo_is_offered_for_six_seconds_and_as_long_as_somebody_is_about_it(people, reader):

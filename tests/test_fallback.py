@@ -1,5 +1,6 @@
 """Where no stream gets through, the same events come by long poll, and else by poll."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from types import SimpleNamespace
@@ -107,6 +108,21 @@ async def test_when_it_lets_streams_through_again_they_are_used_again(people, re
             await tab.hears_of("ready")
     await asend("psst", to=[people.alice])
     await tab.hears("psst")
+
+
+async def test_a_stream_that_began_too_late_once_is_tried_again_soon(people, reader, proxy):
+    """Also by who neither looks away nor loses the network. Seconds go by ten times as fast."""
+    alice = await reader(people.alice, path=None)
+    tab = await Listener.open(alice, pace=10)
+    await tab.is_told("live")
+    assert await tab.heard("ready") == []
+    proxy.collects = False
+    titles: list[str] = []
+    async with asyncio.timeout(30):  # after ten minutes it would be sixty
+        while not await tab.heard("ready"):
+            titles.append(f"number {len(titles)}")
+            await asend(titles[-1], to=[people.alice])  # which ends the poll that is under way
+            await tab.hears(*titles)
 
 
 async def test_a_proxy_that_cuts_what_takes_long_leads_to_short_polls(people, reader, proxy):

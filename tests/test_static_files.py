@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from django.contrib.staticfiles.storage import StaticFilesStorage
 
-from config.storage import KINDS, StaticFiles, smaller
+from config.storage import KINDS, WHOLE, StaticFiles, smaller, whole
 from notifications import asend
 from tests.chromium import needs_chromium, readers
+from tests.listener import TELLING, Listener, streams
 
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="Node is not installed")
@@ -66,10 +67,14 @@ def test_scripts_are_whole_and_import_what_belongs_to_them(production, tmp_path)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_served_is_smaller_than_what_is_written(production, kind):
-    for file in served(Path(production["STATIC_ROOT"]), kind):
-        written = file.with_name(HASHED.sub(".", file.name))
-        assert file.stat().st_size < 0.9 * written.stat().st_size
-        assert file.with_name(f"{file.name}.gz").exists()
+    folder = Path(production["STATIC_ROOT"])
+    for file in served(folder, kind):
+        written = file.with_name(HASHED.sub(".", file.name)).stat().st_size
+        if (name := f"{file.parent.name}/{HASHED.sub('.', file.name)}") in WHOLE:
+            written = len(whole(name, lambda each: (folder / each).read_text()))
+        assert file.stat().st_size < 0.9 * written
+        # What is tiny does not get smaller by it.
+        assert file.with_name(f"{file.name}.gz").exists() or written < 500
 
 
 @needs_node
@@ -96,6 +101,39 @@ def test_what_is_new_in_the_languages_stays_as_it_is(tmp_path):
         '"i"/""',
     ):
         assert part in small["new.css"]
+
+
+def test_a_module_can_have_in_it_all_that_it_imports_once_and_in_order():
+    two = 'import { two } from "./two.js";\n'
+    texts = {
+        "app/all.js": f'import "./one.js";\n{two}export const all = 3;\n',
+        "app/one.js": f"{two}const one = two + 1;\nlog(one);\n",
+        "app/two.js": "export const two = 2;\n",
+    }
+    text = whole("app/all.js", texts.__getitem__)
+    assert not IMPORT.search(text)
+    assert text.count("two = 2") == 1
+    assert text.index("two = 2") < text.index("one = two") < text.index("all = 3")
+    assert text.startswith("export const { all } = (")
+
+
+def test_numbers_stand_where_their_module_names_them():
+    texts = {
+        "all.js": 'import "./one.js";\nconst LATE = 5;\nlog(LATE);\n',
+        "one.js": "const LATE = 1_000; // ms\nlog(LATE);\n",
+    }
+    text = whole("all.js", texts.__getitem__)
+    assert text.index("log(1_000)") < text.index("log(5)")
+    assert "LATE" not in text
+
+
+def test_names_that_are_there_twice_leave_a_module_as_it_is(caplog):
+    """Its imports work as ever; in one scope with them it would not."""
+    texts = {"all.js": 'import "./one.js";\nlet name = 1;\n', "one.js": "let name = 2;\n"}
+    content = texts["all.js"].encode()
+    in_one = smaller("all.js", KINDS[".js"], content, lambda path: whole(path, texts.__getitem__))
+    assert in_one == content
+    assert "already been declared" in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"class {", b"let a = '\xff'"])
@@ -130,5 +168,37 @@ async def test_the_message_center_lives_on_what_is_served(people, chromium, serv
             "performance.getEntriesByType('resource').map((each) => each.name)"
             ".filter((name) => name.endsWith('.js') || name.endsWith('.css'))"
         )
-        assert scripts
         assert all(HASHED.search(name) for name in scripts)
+        assert len([name for name in scripts if "/notifications/messages." in name]) == 1
+        assert len([name for name in scripts if name.endswith(".js")]) == 1
+
+
+@pytest.fixture
+def connect(production: dict[str, str]) -> str:
+    """The name of that module."""
+    (path,) = Path(production["STATIC_ROOT"]).glob("notifications/connect.????????????.js")
+    return path.name
+
+
+@needs_chromium
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.only("sqlite")
+async def test_a_script_of_the_pages_own_shares_the_stream_of_our_elements(
+    people, chromium, servers, production, connect
+):
+    """Though both have `connect` in them; and not by way of locks, as between tabs."""
+    server = servers("daphne", application=TELLING, **production)
+    async for reader in readers(chromium, server):
+        alice = await reader(
+            people.alice, path=None, extra_http_headers={"X-Forwarded-Proto": "https"}
+        )
+        await alice.context.add_init_script("delete Navigator.prototype.locks")
+        await alice.open()
+        await alice.is_live()
+        own = Listener(alice, alice.page)
+        await own.connect(f"/static/notifications/{connect}")
+        await own.is_told("live")
+        await asend("psst", to=[people.alice])
+        await own.hears("psst")
+        await alice.sees(psst=False)
+        assert streams(server) == 1

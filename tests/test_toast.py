@@ -6,7 +6,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from playwright.async_api import expect
 
-from notifications import EVERYONE, acts, asend, withdraw
+from notifications import EVERYONE, acts, asend, update, withdraw
 from tests.chromium import needs_chromium
 
 pytestmark = [
@@ -174,6 +174,48 @@ async def test_what_is_read_archived_or_withdrawn_elsewhere_goes(people, reader)
     await expect(alice.find(TOASTS)).to_have_count(1)
     await sync_to_async(acts.read_all)(people.alice, None)
     await expect(alice.find(TOASTS)).to_have_count(0)
+
+
+async def test_what_has_been_seen_elsewhere_goes_too(people, reader):
+    alice = await reader(people.alice, path="/")
+    await asend("one", to=[people.alice])
+    await expect(alice.find(TOASTS)).to_have_count(1)
+    await sync_to_async(acts.seen)(people.alice, None)
+    await expect(alice.find(TOASTS)).to_have_count(0)
+    await expect(alice.find("message-bell > a")).to_have_attribute(
+        "aria-label", "Messages, 0 new, 1 unread"
+    )
+
+
+async def test_a_toast_says_what_its_message_says_now(people, reader):
+    alice = await reader(people.alice, path="/")
+    message = await asend("The lift is broken", to=[people.alice], body="Take the stairs.")
+    title = alice.find(f"{TOASTS} .title")
+    await expect(title).to_have_text("The lift is broken")
+    await title.focus()
+    changes = {"title": "The lift works", "body": "[Thanks](/x/), **all**.", "level": "success"}
+    await sync_to_async(update)(message, **changes)
+    await expect(title).to_have_text("The lift works")
+    await expect(title).to_be_focused()
+    await expect(alice.find(f"{TOASTS} .body")).to_have_text("Thanks, all.")
+    await expect(alice.find(f"{TOASTS} .level")).to_have_text("Success")
+    await expect(alice.find(TOASTS).get_by_role("link")).to_have_count(1)
+    await sync_to_async(withdraw)(message)
+    await expect(alice.find(TOASTS)).to_have_count(0)
+
+
+async def test_a_dropdown_that_shows_the_message_takes_the_place_of_its_toast(people, reader):
+    alice = await reader(people.alice, path="/")
+    await asend("one", to=[people.alice])
+    await expect(alice.find(TOASTS)).to_have_count(1)
+    await alice.find("message-bell > a").click()
+    await expect(alice.find(TOASTS)).to_have_count(0)
+    await alice.sees(one=False)
+    await asend("two", to=[people.alice])
+    await alice.row("two").wait_for(state="attached")
+    await alice.page.keyboard.press("Escape")
+    await asend("three", to=[people.alice])
+    await expect(alice.find(f"{TOASTS} .title")).to_have_text("three")
 
 
 async def test_what_is_in_sight_already_needs_no_toast(people, reader):

@@ -2,17 +2,9 @@
 // a stream, and answers of changes/, that speak when the test wants it.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { afterEach, test } from "node:test";
 
-const folder = new URL("../../notifications/static/notifications/", import.meta.url);
-
-/** A module's text, with what it imports in it: Node takes files of that name for something else. */
-function load(name) {
-  const text = readFileSync(new URL(name, folder), "utf8");
-  const whole = text.replace(/from "\.\/(.*?)"/g, (_, other) => `from "${load(other)}"`);
-  return `data:text/javascript,${encodeURIComponent(whole)}`;
-}
+import { load } from "./load.mjs";
 
 // A browser without locks: each tab leads itself.
 Object.assign(globalThis, { window: globalThis, addEventListener() {}, reportError() {} });
@@ -33,7 +25,7 @@ globalThis.EventSource = class extends EventTarget {
     this.readyState = 2;
   }
 
-  say(type, position, data = {}) {
+  say(type, position, data = type === "message" ? { id: position } : {}) {
     if (this.readyState === 2) return;
     const lastEventId = position === undefined ? "" : `word-${position}`;
     this.dispatchEvent(Object.assign(new Event(type), { lastEventId, data: JSON.stringify(data) }));
@@ -71,7 +63,7 @@ function listen(position, version = 0) {
 const ready = (position, version = 0) => stream.say("ready", position, { user: 1, version, position });
 
 function answerOf(events, position, more = {}) {
-  const told = events.map((at) => ({ event: "message", id: `word-${at}`, data: {} }));
+  const told = events.map((at) => ({ event: "message", id: `word-${at}`, data: { id: at } }));
   const state = { position, version: 0, unread: 0, unseen: 0, acts: [] };
   return { events: told, reset: false, cursor: `word-${position}`, user: 1, ...state, ...more };
 }
@@ -159,11 +151,30 @@ test("a caller that fails, or closes, keeps nothing from the others", () => {
 test("the stream begins where the caller stands, and ends with the last of them", () => {
   listen(3);
   listen(3);
-  assert.equal(stream.url, "http://localhost/messages/stream/?after=word-3");
+  // It is not the first of this page: those of the tests before have come to an end.
+  assert.equal(stream.url, "http://localhost/messages/stream/?after=word-3&again=1");
   opened.shift().close();
   assert.notEqual(stream.readyState, 2);
   opened.shift().close();
   assert.equal(stream.readyState, 2);
+});
+
+test("with and without a user it is one line, and with another it is not", async () => {
+  const first = listen(3);
+  const hers = stream;
+  const heard = [];
+  opened.push(connect({ url: "/messages/", cursor: "word-3", version: 0, on: (type) => heard.push(type) }));
+  assert.equal(stream, hers);
+  ready(3);
+  stream.say("message", 4);
+  assert.deepEqual(first, ["live", "message 4"]);
+  assert.deepEqual(heard, ["status", "ready", "message"]);
+  const his = [];
+  opened.push(connect({ url: "/messages/", cursor: "word-3", version: 0, user: 2, on: (type) => his.push(type) }));
+  assert.notEqual(stream, hers);
+  hers.say("message", 5);
+  assert.deepEqual(his, []);
+  assert.equal(heard.at(-1), "message");
 });
 
 test("another user's session ends it", () => {

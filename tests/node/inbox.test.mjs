@@ -2,11 +2,11 @@
 // truth: whatever is sent, done, lost and replayed, in the end the page shows what a snapshot says.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const file = new URL("../../notifications/static/notifications/inbox.js", import.meta.url);
-const { Inbox, belongs } = await import(`data:text/javascript,${encodeURIComponent(readFileSync(file, "utf8"))}`);
+import { load } from "./load.mjs";
+
+const { createInbox, belongs } = await import(load("inbox.js"));
 
 const cursor = (position) => `word-${position}`;
 
@@ -71,7 +71,7 @@ class Server {
 /** What the page shows, without what only its rows know. Archived shows as read. */
 function shown(inbox) {
   const { unread, unseen } = inbox.counts;
-  const list = inbox.messages.map(({ id, position, read, archived }) => ({ id, position, read: read || archived, archived }));
+  const list = inbox.shown.map(({ id, position, read, archived }) => ({ id, position, read: read || archived, archived }));
   return { unread, unseen, messages: list };
 }
 
@@ -81,7 +81,7 @@ function truth(server, filter) {
 }
 
 function open(server, filter = "all") {
-  return new Inbox(filter, true, server.snapshot(filter));
+  return createInbox(filter, true, server.snapshot(filter));
 }
 
 function serverWith(count) {
@@ -98,7 +98,7 @@ test("a message comes in at the top and counts once, however often it is told", 
   inbox.receive(...server.log[1]);
   assert.deepEqual(shown(inbox), truth(server));
   assert.equal(inbox.cursor, "word-2");
-  assert.equal(inbox.messages[0].content.title, "number 2");
+  assert.equal(inbox.shown[0].content.title, "number 2");
 });
 
 test("an edited message stays in its place and counts nothing; a withdrawn one goes", () => {
@@ -106,7 +106,7 @@ test("an edited message stays in its place and counts nothing; a withdrawn one g
   const inbox = open(server);
   server.edit(server.messages[1]);
   inbox.receive(...server.log[2]);
-  assert.equal(inbox.messages[1].content.title, "better");
+  assert.equal(inbox.shown[1].content.title, "better");
   server.withdraw(server.messages[0]);
   inbox.receive(...server.log[3]);
   inbox.receive(...server.stateEvent(0));
@@ -143,7 +143,7 @@ test("all read up to a position leaves what came after it unread", () => {
   const inbox = open(server);
   server.act("all-read", server.messages[1]);
   inbox.receive(...server.stateEvent(0));
-  assert.deepEqual(inbox.messages.map(({ read }) => read), [false, true, true]);
+  assert.deepEqual(inbox.shown.map(({ read }) => read), [false, true, true]);
 });
 
 test("while a snapshot is under way events and answers are held, then applied", () => {
@@ -154,7 +154,7 @@ test("while a snapshot is under way events and answers are held, then applied", 
   server.send();
   inbox.receive(...server.log[1]);
   server.act("read", server.messages[0]);
-  inbox.answer(server.state);
+  inbox.receive("answer", "", server.state);
   inbox.receive(...server.stateEvent(0));
   assert.deepEqual(shown(inbox).messages.length, 1);
   inbox.replace(early);
@@ -179,16 +179,16 @@ test("the answer of a POST changes the counts only, and not when the list is bey
   const inbox = open(server);
   server.act("read", server.messages[0]);
   const answer = server.state;
-  inbox.answer(answer);
-  assert.deepEqual([inbox.counts.unread, inbox.messages[0].read, inbox.version], [1, false, 0]);
+  inbox.receive("answer", "", answer);
+  assert.deepEqual([inbox.counts.unread, inbox.shown[0].read, inbox.version], [1, false, 0]);
   server.send();
   inbox.receive(...server.log[2]);
-  inbox.answer(answer);
+  inbox.receive("answer", "", answer);
   assert.equal(inbox.counts.unread, 2);
   const tooEarly = { ...server.state, unread: 99 };
   server.withdraw(server.messages[0]);
   inbox.receive(...server.log[3]);
-  inbox.answer(tooEarly);
+  inbox.receive("answer", "", tooEarly);
   assert.equal(inbox.counts.unread, 2);
 });
 
@@ -197,10 +197,10 @@ test("an answer that is ahead of the stream counts the messages on their way alr
   const inbox = open(server);
   server.send();
   server.act("read", server.messages[1]);
-  inbox.answer(server.state);
+  inbox.receive("answer", "", server.state);
   inbox.receive(...server.log[1]);
   assert.equal(inbox.counts.unread, 1);
-  assert.equal(inbox.messages.length, 2);
+  assert.equal(inbox.shown.length, 2);
 });
 
 test("a stream that stands at another version than the list asks for a snapshot", () => {
@@ -235,10 +235,10 @@ test("older pages take no new messages, and a page that has become empty starts 
   const server = serverWith(2);
   const older = { ...server.snapshot(), more: true };
   older.messages = older.messages.slice(1);
-  const inbox = new Inbox("all", false, older);
+  const inbox = createInbox("all", false, older);
   server.send();
   inbox.receive(...server.log[2]);
-  assert.deepEqual([inbox.messages.length, inbox.counts.unread], [1, 3]);
+  assert.deepEqual([inbox.shown.length, inbox.counts.unread], [1, 3]);
   server.withdraw(server.messages[2]);
   inbox.receive(...server.log[3]);
   assert.equal(inbox.isStale, true);
@@ -306,7 +306,7 @@ function step(server, pages, pick) {
     () => message && server.edit(message),
     () => message && server.withdraw(message),
     ...Array(5).fill(() => message && server.act(acts[pick(acts.length)], message)),
-    () => page.inbox.answer(server.state),
+    () => page.inbox.receive("answer", "", server.state),
     () => page.deliver(pick(3)),
     () => page.deliver(),
     () => page.connect(),

@@ -3,154 +3,105 @@
  * arrives, and opens a dropdown: the message center, made small, fetched when it is wanted.
  */
 
+import { centerOf } from "./center.js";
 import { connect } from "./connect.js";
-import { Inbox } from "./inbox.js";
-import { Toasts } from "./toast.js";
+import { define, isModified } from "./element.js";
+import { createInbox, standing } from "./inbox.js";
+import { capped, showOutside } from "./outside.js";
+import { createToasts } from "./toast.js";
 
-const MOST = 8; // rows in the dropdown
-const MOST_SHOWN = 99; // on the badge
+const MOST_ROWS = 8; // rows in the dropdown
 const KEPT = 20; // arrivals that are followed, lest they be told when they are no news
-const WAIT = 5_000; // ms until counts that could not be fetched are asked for again; jittered
-const TOUCH = matchMedia("(pointer: coarse) and (width < 36rem)"); // there the page is the better dropdown
+const TOUCH = "(pointer: coarse) and (width < 36rem)"; // there the page is the better dropdown
 
-class MessageBell extends HTMLElement {
-  #link;
-  #parts; // the dropdown, the toasts, the live region
-  #inbox; // the counts, and the unread that have arrived since
-  #connection;
-  #toasts;
-  #isAway; // signed out, or somebody else
-  #isReplaying;
-  #refreshing;
-  #wasOpen;
-  #prefix = "";
-  #onKey = (event) => this.#key(event);
+define("message-bell", (bell, signal) => {
+  const { dataset } = bell;
+  const { url, name, named } = dataset;
+  const inbox = createInbox("unread", true, { ...standing(dataset), messages: [] });
+  const link = bell.querySelector("a");
+  const badge = link.lastElementChild;
+  const parts = [...bell.querySelector("template").content.cloneNode(true).children];
+  const [panel, region, status] = parts;
+  const toasts = createToasts(dataset, region, status);
+  let isAway; // signed out, or somebody else
+  let isReplaying;
+  let wasOpen;
 
-  connectedCallback() {
-    const { url, user, cursor, ...words } = this.dataset;
-    const [version, unread, unseen] = [words.version, words.unread, words.unseen].map(Number);
-    this.#inbox = new Inbox("unread", true, { cursor, version, unread, unseen, messages: [] });
-    this.#link = this.querySelector("a");
-    this.#parts = [...this.querySelector("template").content.cloneNode(true).children];
-    const [panel, toasts, status] = this.#parts;
-    this.#toasts = new Toasts(this.dataset, toasts, status);
-    document.body.append(toasts); // and not here, where the page has styles for its header
-    // A page of messages has all that the dropdown has, and says what arrives.
-    if (!document.querySelector("message-center")) {
-      document.body.append(status, panel);
-      panel.ontoggle = () => this.#toggled();
-      this.#link.onpointerdown = () => void (this.#wasOpen = this.#isOpen);
-      this.#link.onclick = (event) => this.#click(event);
-      this.#link.setAttribute("aria-controls", panel.id);
-      this.#toggled();
+  const receive = (type, data, id) => {
+    if (type === "status") isAway = data === "signed-out";
+    else inbox.receive(type, id, data);
+    // Numbers need no snapshot: after all that could not be continued comes the state.
+    if (inbox.isStale) {
+      const { counts, cursor, shown } = inbox;
+      inbox.replace({ ...counts, cursor: id || cursor, version: data.version ?? 0, messages: shown.slice(0, KEPT) });
     }
-    addEventListener("keydown", this.#onKey);
-    const on = (type, data, id) => this.#receive(type, data, id);
-    this.#connection = connect({ url, user, cursor, version, on });
-    this.#render();
-  }
+    // Until its state has come, nobody knows what of a replay is news.
+    isReplaying = type === "ready" || (isReplaying && type !== "state");
+    render();
+  };
 
-  disconnectedCallback() {
-    removeEventListener("keydown", this.#onKey);
-    this.#connection.close();
-    for (const part of this.#parts) part.remove();
-    this.#link.onclick = null;
-  }
-
-  #receive(type, data, id) {
-    if (type === "status") {
-      this.#isAway = data === "signed-out";
-    } else if (type === "ready" && String(data.user) !== this.dataset.user) {
-      this.#isAway = true;
-      this.#connection.close();
-    } else {
-      this.#inbox.receive(type, id, data);
-      // Until its state has come, nobody knows what of a replay is news.
-      this.#isReplaying = type === "ready" || (this.#isReplaying && type !== "state");
-    }
-    this.#render();
-  }
-
-  #render() {
-    const { counts, isStale } = this.#inbox;
-    const { unread, unseen } = this.#isAway ? {} : counts;
-    const { name, named } = this.dataset;
-    const badge = this.#link.lastElementChild;
-    const shown = unseen > MOST_SHOWN ? `${MOST_SHOWN}+` : unseen;
-    badge.textContent = shown;
+  const render = () => {
+    const { unread, unseen } = isAway ? { unseen: 0 } : inbox.counts;
+    badge.textContent = capped(unseen);
     badge.hidden = !unseen;
-    this.#link.ariaLabel = unread ? named.replace("{unseen}", unseen).replace("{unread}", unread) : name;
-    this.#entitle(unseen ? `(${shown}) ` : "");
-    navigator.setAppBadge?.(unseen ?? 0).catch(() => {}); // some refuse it until a site is installed
-    if (!this.#isReplaying) this.#toasts.update(this.#inbox);
-    if (isStale && !this.#isAway && this.isConnected) this.#refresh();
-  }
+    link.ariaLabel = unread ? named.replace("{unseen}", unseen).replace("{unread}", unread) : name;
+    showOutside(unseen);
+    // The unseen are the newest of the unread.
+    if (!isReplaying) toasts.update(inbox.shown.slice(0, unseen));
+  };
 
-  /** The page may have given itself another title since. */
-  #entitle(prefix) {
-    const { title } = document;
-    document.title = prefix + (title.startsWith(this.#prefix) ? title.slice(this.#prefix.length) : title);
-    this.#prefix = prefix;
-  }
-
-  #refresh() {
-    this.#refreshing ??= fetch(`${this.dataset.url}snapshot/?counts=1`)
-      .then((answer) => answer.json())
-      .then((counts) => this.#inbox.replace({ ...counts, messages: this.#inbox.messages.slice(0, KEPT) }))
-      .catch(() => new Promise((resume) => setTimeout(resume, WAIT * (0.5 + Math.random()))))
-      .then(() => {
-        this.#refreshing = null;
-        this.#render();
-      });
-  }
-
-  get #panel() {
-    return this.#parts[0];
-  }
-
-  get #isOpen() {
-    return this.#panel.matches(":popover-open");
-  }
+  const isOpen = () => panel.matches(":popover-open");
 
   /** A plain click opens the dropdown, or closes it; all others are the browser's. */
-  #click(event) {
-    const isPlain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
-    if (!isPlain || TOUCH.matches || this.#isAway) return;
+  const click = (event) => {
+    if (isModified(event) || event.shiftKey || matchMedia(TOUCH).matches || isAway) return;
     event.preventDefault();
-    this.#link.focus();
+    link.focus();
     // A pointer that went down outside of it has closed it by now.
-    if (this.#isOpen || (event.detail && this.#wasOpen)) this.#panel.hidePopover();
-    else this.#open().catch(() => location.assign(this.#link.href));
-  }
+    if (isOpen() || (event.detail && wasOpen)) panel.hidePopover();
+    else open().catch(() => location.assign(url));
+  };
 
-  async #open() {
-    const { url } = this.dataset;
-    const [answer] = await Promise.all([fetch(url), import("./center.js")]);
-    const html = await answer.text();
-    const page = new DOMParser().parseFromString(html, "text/html").querySelector("message-center");
-    for (const row of [...page.querySelectorAll("li[data-id]")].slice(MOST)) row.remove();
-    page.querySelector(".foot")?.remove(); // what is of no use here
+  const open = async () => {
+    const page = await centerOf(await fetch(url));
+    for (const row of [...page.querySelectorAll("li[data-id]")].slice(MOST_ROWS)) row.remove();
+    page.querySelector(".foot").remove(); // what is of no use here
     page.dataset.page = url; // what it is fetched from again: not the page that it is shown on
-    this.#clear();
-    this.#panel.prepend(page);
-    this.#panel.showPopover({ source: this.#link }); // its place in the order of the Tab key
+    clear();
+    panel.prepend(page);
+    panel.showPopover({ source: link }); // its place in the order of the Tab key
     page.querySelector("h1").focus();
-  }
+  };
 
-  #toggled() {
-    this.#link.ariaExpanded = this.#isOpen;
-    if (!this.#isOpen) this.#clear(); // what nobody sees is not seen
-  }
+  const toggled = () => {
+    link.ariaExpanded = isOpen();
+    if (!isOpen()) clear(); // what nobody sees is not seen
+    render();
+  };
 
-  #clear() {
-    this.#panel.querySelector("message-center")?.remove();
-  }
+  const clear = () => panel.querySelector("message-center")?.remove();
 
-  #key(event) {
+  const onKey = (event) => {
     if (event.key !== "F8") return;
     event.preventDefault();
-    if (!this.#toasts.focus()) this.#link.focus();
-  }
-}
+    if (!toasts.focus()) link.focus();
+  };
 
-customElements.define("message-bell", MessageBell);
+  const connection = connect({ ...dataset, ...inbox, on: receive });
+  document.body.append(region); // and not here, where the page has styles for its header
+  addEventListener("keydown", onKey, { signal });
+  signal.onabort = () => {
+    connection.close();
+    for (const part of parts) part.remove();
+  };
+  // A page of messages has all that the dropdown has, and says what arrives.
+  if (document.querySelector("message-center")) return render();
+  document.body.append(status, panel);
+  panel.ontoggle = toggled;
+  link.onpointerdown = () => {
+    wasOpen = isOpen();
+  };
+  link.onclick = click;
+  link.setAttribute("aria-controls", panel.id);
+  toggled();
+});

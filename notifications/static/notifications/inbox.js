@@ -6,7 +6,9 @@
  * then events and answers are held, and afterwards applied by the ordinary rules.
  */
 
-const MOST = 1_200; // messages: more than the server renders at most; a page that has grown so long starts anew
+import { positionOf } from "./cursor.js";
+
+const MOST_MESSAGES = 1_200; // more than the server renders at most; a page that has grown so long starts anew
 
 const MARKS = {
   read: { read: true },
@@ -17,129 +19,115 @@ const MARKS = {
   "all-read": { read: true },
 };
 
-// The acts that may bring a message into a list that did not have it.
-const ENTERS = { all: ["unarchived"], unread: ["unread", "unarchived"], archived: ["archived"] };
-
 /** `message` as it is after `act`. What is archived counts as read, and is when it was archived. */
-export function after(message, act) {
-  return { ...message, ...MARKS[act] };
-}
+export const after = (message, act) => ({ ...message, ...MARKS[act] });
 
-export function belongs(message, filter) {
-  return filter === "archived" ? message.archived : !message.archived && !(filter === "unread" && message.read);
-}
+export const belongs = (message, filter) =>
+  filter === "archived" ? message.archived : !message.archived && !(filter === "unread" && message.read);
 
-/** The position in a cursor, `word-position`. */
-export function positionOf(cursor) {
-  return Number(cursor.slice(cursor.lastIndexOf("-") + 1));
-}
+/** What attributes say as of which moment, as a snapshot has it. */
+export const standing = ({ cursor, version, unread, unseen }) => ({
+  cursor,
+  version: Number(version),
+  unread: Number(unread),
+  unseen: Number(unseen),
+});
 
-export class Inbox {
-  isStale = false;
-  #held = [];
-  #filter;
-  #isFirstPage;
+/**
+ * filter: all, unread or archived. isFirstPage: new messages come in at its top.
+ * snapshot: {cursor, version, unread, unseen, more, messages: [{id, position, read, archived}]},
+ * newest first; `more`: there are older ones on the next page.
+ */
+export const createInbox = (filter, isFirstPage, snapshot) => {
+  const held = [];
+  const replace = (snapshot) => {
+    const position = positionOf(snapshot.cursor);
+    Object.assign(inbox, snapshot, { position, counts: { ...snapshot, position }, isStale: false });
+    for (const event of held.splice(0)) receive(...event);
+  };
 
-  /**
-   * filter: all, unread or archived. isFirstPage: new messages come in at its top.
-   * snapshot: {cursor, version, unread, unseen, more, messages: [{id, position, read, archived}]},
-   * newest first; `more`: there are older ones on the next page.
-   */
-  constructor(filter, isFirstPage, snapshot) {
-    this.#filter = filter;
-    this.#isFirstPage = isFirstPage;
-    this.replace(snapshot);
-  }
+  /** An event of the stream: its name, the cursor that came with it, its data. Or "answer": that of a POST. */
+  const receive = (...event) => {
+    if (inbox.isStale) held.push(event);
+    else apply(...event);
+  };
 
-  replace({ cursor, version, unread, unseen, more, messages }) {
-    const position = positionOf(cursor);
-    this.cursor = cursor; // up to here the list has everything
-    this.position = position;
-    this.version = version; // of the list
-    this.counts = { position, version, unread, unseen };
-    this.known = messages;
-    this.more = more;
-    this.isStale = false;
-    for (const apply of this.#held.splice(0)) this.#orHold(apply);
-  }
-
-  /** What the list shows. A known message that does not belong any more (put away) may come back. */
-  get messages() {
-    return this.known.filter((each) => belongs(each, this.#filter));
-  }
-
-  /** An event of the stream: its name, the cursor that came with it, its data. */
-  receive(name, id, data) {
-    this.#orHold(() => this.#receive(name, id, data));
-  }
-
-  /** The answer of a POST: it changes the counts only, and only if the list is not beyond it. */
-  answer(state) {
-    this.#orHold(() => state.position >= this.position && this.#count(state));
-  }
-
-  #orHold(apply) {
-    if (this.isStale) this.#held.push(apply);
-    else apply();
-  }
-
-  #receive(name, id, data) {
+  const apply = (name, id, data) => {
     if (name === "ready") {
       // Without a cursor of its own a `reset` follows.
-      this.isStale = Boolean(data.cursor) && data.version !== this.version;
+      inbox.isStale = Boolean(data.cursor) && data.version !== inbox.version;
     } else if (name === "reset") {
-      this.isStale = true;
+      inbox.isStale = true;
+    } else if (name === "answer") {
+      if (data.position >= inbox.position) count(data); // else the list is beyond it
     } else if (name === "state") {
-      this.#count(data);
-      this.#follow(data);
-    } else if (name !== "bye") {
+      count(data);
+      follow(data);
+    } else {
       const position = positionOf(id);
-      if (!(position > this.position)) return; // had it already
-      this.#change(name, position, data);
-      this.cursor = id;
-      this.position = position;
+      if (!(position > inbox.position)) return; // had it already
+      change(name, position, data);
+      inbox.cursor = id;
+      inbox.position = position;
     }
-  }
+  };
 
-  #change(name, position, data) {
+  const change = (name, position, data) => {
+    const { counts, messages } = inbox;
     if (name === "message") {
-      const { counts } = this;
       if (position > counts.position) {
-        this.counts = { ...counts, position, unread: counts.unread + 1, unseen: counts.unseen + 1 };
+        inbox.counts = { ...counts, position, unread: counts.unread + 1, unseen: counts.unseen + 1 };
       }
       const message = { id: data.id, position, read: false, archived: false, content: data };
-      if (this.#isFirstPage && belongs(message, this.#filter)) this.#know([message, ...this.known]);
+      if (isFirstPage && belongs(message, filter)) know([message, ...messages]);
     } else if (name === "update") {
-      this.#know(this.known.map((each) => (each.id === data.id ? { ...each, content: data } : each)));
+      know(messages.map((each) => (each.id === data.id ? { ...each, content: data } : each)));
     } else if (name === "withdrawn") {
-      this.#know(this.known.filter((each) => each.id !== data.id)); // its state follows
+      know(messages.filter((each) => each.id !== data.id)); // its state follows
     }
-  }
+  };
 
-  #count({ position, version, unread, unseen }) {
-    if (position < this.counts.position || version < this.counts.version) return;
-    this.counts = { position, version, unread, unseen };
-  }
+  const count = (state) => {
+    const { position, version } = inbox.counts;
+    if (state.position >= position && state.version >= version) inbox.counts = state;
+  };
 
   /** Apply the acts above the list's version, in order; a gap or null: it is stale. */
-  #follow({ version, acts }) {
-    for (const act of acts ?? []) {
-      if (act.version !== this.version + 1) continue;
-      this.#act(act);
-      this.version = act.version;
+  const follow = (state) => {
+    for (const each of state.acts ?? []) {
+      if (each.version !== inbox.version + 1) continue;
+      enact(each);
+      inbox.version = each.version;
     }
-    if (this.version < version) this.isStale = true;
-  }
+    if (inbox.version < state.version) inbox.isStale = true;
+  };
 
-  #act({ act, ids, upto }) {
-    const isKnown = (id) => this.known.some((each) => each.id === id);
-    if (ENTERS[this.#filter].includes(act) && !ids.every(isKnown)) this.isStale = true;
-    const concerns = ({ id, position }) => (act === "all-read" ? position <= upto : ids.includes(id));
-    this.#know(this.known.map((each) => (concerns(each) ? after(each, act) : each)));
-  }
+  const enact = ({ act, ids, upto }) => {
+    const { messages } = inbox;
+    const isKnown = (id) => messages.some((each) => each.id === id);
+    // What these acts do may bring a message into a list that did not have it.
+    if ((act === filter || act === "unarchived") && !ids.every(isKnown)) inbox.isStale = true;
+    const concerns = (each) => (act === "all-read" ? each.position <= upto : ids.includes(each.id));
+    know(messages.map((each) => (concerns(each) ? after(each, act) : each)));
+  };
 
-  #know(messages) {
-    this.known = messages;
-    if (messages.length > MOST || (this.more && !this.messages.length)) this.isStale = true;
-  }
-}
+  const know = (messages) => {
+    inbox.messages = messages;
+    if (messages.length > MOST_MESSAGES || (inbox.more && !inbox.shown.length)) inbox.isStale = true;
+  };
+
+  // Of the snapshot, and kept true: cursor, version, more, messages: also such as do not belong any
+  // more (put away), which may come back. position: of the cursor. counts: {position, version,
+  // unread, unseen}. isStale.
+  const inbox = {
+    replace,
+    receive,
+    /** What the list shows. */
+    get shown() {
+      return inbox.messages.filter((each) => belongs(each, filter));
+    },
+  };
+
+  replace(snapshot);
+  return inbox;
+};

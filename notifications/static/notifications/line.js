@@ -4,156 +4,146 @@
  * on from where it is itself. Where there are no locks (they need https), each tab leads itself.
  */
 
-import { Source } from "./source.js";
+import { createSource } from "./source.js";
 
 const OLD = 20_000; // ms since the last event: a ping is missing
 const QUIET = 30_000; // ms without a word from who leads, until it is asked whether it is there
 const ANSWER = 5_000; // ms until another takes its place; up to twice that, or all would at once
 
-export class Line {
-  #name;
-  #source;
-  #readers = new Set();
-  #channel; // to the other tabs
-  #request; // aborts the one for the lock
-  #release; // gives the lock back; there is one while this tab leads
-  #alarm;
-  #heard; // when something was, at last
-  #status;
-  #listeners;
+export const createLine = (url, user) => {
+  const name = `messages ${user} ${url}`;
+  const readers = new Set(); // {cursor, version, take(event)}; the events are those of the source
+  let isOver = true; // nobody listens, or may
+  let channel; // to the other tabs
+  let request; // aborts the one for the lock
+  let release; // gives the lock back; there is one while this tab leads
+  let alarm;
+  let heard; // when something was, at last
+  let status;
 
-  constructor(url, user) {
-    this.#name = `messages ${user} ${url}`;
-    this.#source = new Source(url, user, (event) => this.#tell(event));
-  }
+  /** Whether it is the line to these events. Who does not say whose takes what comes. */
+  const serves = (itsUrl, itsUser = source.user) => {
+    if (itsUrl !== url) return false;
+    source.user ??= itsUser;
+    return itsUser == source.user; // a number, or its digits
+  };
 
-  /** reader: {cursor, version, take(event)}; the events are those of `Source`. */
-  add(reader) {
-    this.#readers.add(reader);
-    if (this.#readers.size === 1) this.#begin();
-    else queueMicrotask(() => this.#hello()); // nothing comes before `connect` has returned
-  }
+  const add = (reader) => {
+    readers.add(reader);
+    if (isOver) join();
+    else queueMicrotask(hello); // nothing comes before `connect` has returned
+  };
 
-  remove(reader) {
-    this.#readers.delete(reader);
-    if (!this.#readers.size) this.#end();
-  }
-
-  /** What it has missed: an answer of `changes/`, or nothing. */
-  ask(reader) {
-    return this.#source.ask(reader);
-  }
+  const remove = (reader) => {
+    readers.delete(reader);
+    if (!readers.size) end();
+  };
 
   /** Try it from here, now, whoever leads at the moment. */
-  retry() {
-    if (this.#release) this.#open();
-    else if (this.#channel) this.#lock({ steal: true });
-    else this.#begin();
-  }
+  const retry = () => {
+    if (release) open();
+    else if (channel) lock({ steal: true });
+    else join();
+  };
 
-  signOut() {
-    this.#tell({ status: "signed-out" });
-  }
+  const end = () => {
+    isOver = true;
+    leave();
+  };
 
-  #begin() {
-    this.#listeners = new AbortController();
-    const { signal } = this.#listeners;
-    const on = (types, act) => {
-      for (const type of types) addEventListener(type, act, { signal, capture: true });
-    };
-    // A page with a lock or an open channel would not be kept for "back".
-    on(["pagehide", "freeze"], () => this.#leave());
-    on(["pageshow", "resume"], ({ persisted }) => persisted === false || this.#join());
-    on(["visibilitychange"], () => document.hidden || this.#look());
-    on(["online"], () => this.#release && this.#open());
-    on(["offline"], () => this.#release && this.#source.lose());
-    this.#join();
-  }
+  const wake = () => {
+    if (!isOver) join();
+  };
 
-  #end() {
-    this.#listeners.abort();
-    this.#leave();
-  }
+  const join = () => {
+    leave();
+    isOver = false;
+    if (!navigator.locks) return lead();
+    channel = new BroadcastChannel(name);
+    channel.onmessage = ({ data }) => hear(data);
+    lock();
+    hello();
+  };
 
-  #join() {
-    this.#leave();
-    if (!navigator.locks) return this.#lead();
-    this.#channel = new BroadcastChannel(this.#name);
-    this.#channel.onmessage = ({ data }) => this.#hear(data);
-    this.#lock();
-    this.#hello();
-  }
+  const leave = () => {
+    clearTimeout(alarm);
+    request?.abort();
+    channel?.close();
+    source.close();
+    release?.();
+    channel = release = undefined;
+  };
 
-  #leave() {
-    clearTimeout(this.#alarm);
-    this.#request?.abort();
-    this.#channel?.close();
-    this.#source.close();
-    this.#release?.();
-    this.#channel = this.#release = undefined;
-  }
-
-  #lock(how) {
-    this.#request?.abort();
-    this.#request = new AbortController();
-    const { signal } = this.#request;
+  const lock = (how) => {
+    request?.abort();
+    request = new AbortController();
+    const { signal } = request;
     navigator.locks
-      .request(this.#name, how ?? { signal }, () => signal.aborted || this.#lead())
+      .request(name, how ?? { signal }, () => signal.aborted || lead())
       // It was stolen. Or this page may have none.
-      .catch(() => signal.aborted || (this.#release ? this.#join() : this.#lead()));
-  }
+      .catch(() => signal.aborted || (release ? join() : lead()));
+  };
 
-  #lead() {
-    clearTimeout(this.#alarm);
-    const over = new Promise((release) => (this.#release = release));
-    this.#open();
-    return over;
-  }
+  const lead = () => {
+    clearTimeout(alarm);
+    return new Promise((resolve) => {
+      release = resolve;
+      open();
+    });
+  };
 
-  #open() {
-    const [reader] = this.#readers;
-    this.#source.open(reader);
-  }
+  const open = () => source.open([...readers][0]);
 
   /** Ask who leads how things stand. Without an answer, take its place. */
-  #hello() {
-    if (this.#release) return this.#source.say();
-    this.#channel?.postMessage("hello");
-    this.#expect(ANSWER * (1 + Math.random()), () => this.#channel && this.retry());
-  }
+  const hello = () => {
+    if (release) return source.say();
+    channel?.postMessage("hello");
+    expect(ANSWER * (1 + Math.random()), () => channel && retry());
+  };
 
-  #expect(ms, otherwise) {
-    clearTimeout(this.#alarm);
-    this.#alarm = setTimeout(otherwise, ms);
-  }
+  const expect = (ms, otherwise) => {
+    clearTimeout(alarm);
+    alarm = setTimeout(otherwise, ms);
+  };
 
   /** Who looks at this tab is not kept waiting. */
-  #look() {
-    if (this.#status === "live" && Date.now() - this.#heard < OLD) return;
-    if (this.#release) this.#open();
-    else this.#hello();
-  }
+  const look = () => {
+    if (document.hidden || (status === "live" && Date.now() - heard < OLD)) return;
+    if (release) open();
+    else hello();
+  };
 
-  #hear(event) {
-    if (this.#release) {
-      if (event === "hello") this.#status === "reconnecting" ? this.#open() : this.#source.say();
-      // Of others who say how things stand, it is who does not know yet that it leads no more.
-      if (event.status !== "signed-out") return;
-    }
-    if (event === "hello") return;
-    this.#expect(QUIET, () => this.#hello());
-    this.#give(event);
-  }
+  const hear = (event) => {
+    if (event === "hello") return release && (status === "reconnecting" ? open() : source.say());
+    // Of others who say how things stand, it is who does not know yet that it leads no more.
+    if (release && event.status !== "signed-out") return;
+    expect(QUIET, hello);
+    give(event);
+  };
 
-  #tell(event) {
-    this.#channel?.postMessage(event);
-    this.#give(event);
-  }
+  const tell = (event) => {
+    channel?.postMessage(event);
+    give(event);
+  };
 
-  #give(event) {
-    this.#heard = Date.now();
-    this.#status = event.status ?? this.#status;
-    if (this.#status === "signed-out") this.#end();
-    for (const reader of this.#readers) reader.take(event);
-  }
-}
+  const give = (event) => {
+    heard = Date.now();
+    status = event.status ?? status;
+    if (status === "signed-out") end();
+    for (const reader of readers) reader.take(event);
+  };
+
+  const source = createSource(url, tell);
+  source.user = user;
+  const on = (type, act) => addEventListener(type, act, true);
+  // A page with a lock or an open channel would not be kept for "back".
+  on("pagehide", leave);
+  on("freeze", leave);
+  on("pageshow", ({ persisted }) => persisted && wake());
+  on("resume", wake);
+  on("visibilitychange", look);
+  on("online", () => release && open());
+  on("offline", () => release && source.lose());
+
+  return { serves, add, remove, retry, tell, ask: source.ask };
+};

@@ -4,78 +4,78 @@
  */
 
 const MINUTE = 60_000; // ms
+const DAY = 24 * 60 * MINUTE;
 const { lang } = document.documentElement;
 const relative = new Intl.RelativeTimeFormat(lang, { numeric: "auto", style: "short" });
-const exact = new Intl.DateTimeFormat(lang, { dateStyle: "full", timeStyle: "short" });
+export const exact = new Intl.DateTimeFormat(lang, { dateStyle: "full", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat(lang, { timeStyle: "short" });
-const WEB = /^(https?:\/\/|\/(?![/\\]))/i; // http, https, or a path of this site: nothing that runs
+const date = new Intl.DateTimeFormat(lang, { dateStyle: "full" });
 
 /** {id, position, read, archived} as the server rendered it. */
-export function messageOf({ dataset: { id, position, read, archived } }) {
-  return { id: Number(id), position: Number(position), read: read === "true", archived: archived === "true" };
-}
+export const messageOf = ({ dataset }) => ({
+  id: Number(dataset.id),
+  position: Number(dataset.position),
+  read: dataset.read === "true",
+  archived: dataset.archived === "true",
+});
 
-/** A new row for a message, from the template, in which each 0 stands for its id. */
-export function makeRow(template, { id, position }) {
+/** What is in a template, made anew; each 0 in it stands for `id`. */
+export const make = (template, id) => {
   const made = document.createElement("template");
   made.innerHTML = template.innerHTML.replace(/\b0\b/g, id);
-  const row = made.content.firstElementChild;
-  row.dataset.position = position;
-  return row;
-}
+  return made.content.firstElementChild;
+};
 
 /** Unread in words too, and of the buttons those that make a difference. */
-export function showMarks(row, { read: wasRead, archived }) {
+export const showMarks = (row, { read: wasRead, archived }) => {
   const read = wasRead || archived; // put away means dealt with
   Object.assign(row.dataset, { read, archived });
   row.querySelector(".unread").hidden = read;
   const useful = { read: !read, unread: read && !archived, archived: !archived, unarchived: archived };
   for (const button of row.querySelectorAll("[form]")) button.hidden = !useful[button.value];
-}
+};
 
 /** Text goes in as text; only `html`, which the server has cleaned, is markup. */
-export function showContent(row, { level, title, sender, link, html, edited_at, published_at }, words) {
-  const find = (name) => row.querySelector(name);
-  const href = WEB.test(link) ? link : "";
-  row.dataset.level = level;
-  for (const [name, text] of Object.entries({ level: words[level], title, sender, link: href })) {
-    find(`.${name}`).textContent = text;
-    find(`.${name}`).hidden = !text;
-  }
-  find(".link").href = href;
-  find(".body").innerHTML = html;
-  find(".body").hidden = !html;
-  find(".edited").hidden = !edited_at;
-  find("time").dateTime = published_at;
-  showTime(find("time"));
-}
+export const showContent = (row, content, words) => {
+  const show = (name, value, as = "textContent") => {
+    const part = row.querySelector(`.${name}`);
+    part[as] = value;
+    part.hidden = !value;
+    return part;
+  };
+  row.dataset.level = content.level;
+  show("level", words[content.level]);
+  show("title", content.title);
+  show("sender", content.sender);
+  show("body", content.html, "innerHTML");
+  show("link", content.link).href = content.link; // http, https, a path of this site: the server takes nothing that runs
+  row.querySelector(".edited").hidden = !content.edited_at;
+  row.querySelector("time").dateTime = content.published_at;
+};
 
-/** How long ago, for a day; then the date, or the time where a heading says the day. */
-export function showTime(time, now = new Date(), isUnderDay = false) {
+/** How long ago, for today; then the time: a heading says the day. */
+export const showTime = (row) => {
+  const time = row.querySelector("time");
   const at = new Date(time.dateTime);
-  const minutes = Math.max(0, Math.floor((now - at) / MINUTE));
-  let text = isUnderDay ? clock.format(at) : date(at, now, { month: "short" });
-  if (daysSince(at, now) < 1) {
-    if (minutes < 1) text = relative.format(0, "second");
-    else if (minutes < 60) text = relative.format(-minutes, "minute");
-    else text = relative.format(-Math.floor(minutes / 60), "hour");
-  }
-  if (time.textContent !== text) time.textContent = text;
+  const text = daysSince(at) ? clock.format(at) : ago(at);
+  if (time.textContent === text) return;
+  time.textContent = text;
   time.title = exact.format(at);
-}
+};
+
+const ago = (at) => {
+  const minutes = Math.floor((Date.now() - at) / MINUTE);
+  if (minutes < 1) return relative.format(0, "second");
+  return minutes < 60 ? relative.format(-minutes, "minute") : relative.format(-Math.floor(minutes / 60), "hour");
+};
 
 /** "today", "yesterday", or the date. */
-export function dayOf(at, now = new Date()) {
-  const days = daysSince(at, now);
-  return days < 2 ? relative.format(-days, "day") : date(at, now, { weekday: "long", month: "long" });
-}
+export const dayOf = (at) => {
+  const days = daysSince(at);
+  return days < 2 ? relative.format(-days, "day") : date.format(at);
+};
 
-function daysSince(at, now) {
-  const midnight = (time) => new Date(time).setHours(0, 0, 0, 0);
-  return Math.max(0, Math.round((midnight(now) - midnight(at)) / (24 * 60 * MINUTE)));
-}
-
-function date(at, now, style) {
-  const year = at.getFullYear() === now.getFullYear() ? undefined : "numeric";
-  return at.toLocaleDateString(lang, { day: "numeric", year, ...style });
-}
+const daysSince = (at) => {
+  const nights = (new Date().setHours(0, 0, 0, 0) - new Date(at).setHours(0, 0, 0, 0)) / DAY;
+  return Math.max(0, Math.round(nights)); // some days are an hour longer or shorter
+};
