@@ -19,8 +19,9 @@ HURRY = """(pace) => {
     Date.now = () => start + (now() - start) * window.pace;
 }"""
 
-CONNECT = """async (options) => {
-    const { connect } = await import("/static/notifications/connect.js");
+MODULE = "/static/notifications/connect.js"
+CONNECT = """async ([module, options]) => {
+    const { connect } = await import(module);
     window.heard = [];
     const on = (type, data, id) => {
         if (type === "ready") window.live = Date.now();
@@ -46,8 +47,8 @@ class Listener:
         await listener.connect(**options)
         return listener
 
-    async def connect(self, **options: Any) -> None:
-        await self.page.evaluate(CONNECT, {"url": "/messages/"} | options)
+    async def connect(self, module: str = MODULE, **options: Any) -> None:
+        await self.page.evaluate(CONNECT, [module, {"url": "/messages/"} | options])
 
     async def heard(self, *types: str) -> list[dict[str, Any]]:
         """{type, data, id} of each event of these types, or of all."""
@@ -79,12 +80,6 @@ class Listener:
             await self.page.wait_for_function(script, arg=wanted)
         except Exception as error:
             raise AssertionError(f"{await self.heard()} instead of {wanted}") from error
-
-    async def freeze(self, state: str = "frozen") -> None:
-        """What a browser does with a tab that nobody looks at; "active" wakes it."""
-        devtools = await self.page.context.new_cdp_session(self.page)
-        await devtools.send("Page.setWebLifecycleState", {"state": state})
-        await devtools.detach()
 
 
 def streams(server: Server) -> int:

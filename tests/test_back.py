@@ -4,7 +4,10 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from asgiref.sync import sync_to_async
+from django.contrib.sessions.models import Session
+from django.urls import reverse
+from playwright.async_api import Browser, async_playwright, expect
 
 from notifications import asend
 from tests.chromium import CHROMIUM, OPTIONS, needs_chromium
@@ -60,3 +63,49 @@ async def test_a_page_that_was_kept_for_back_is_live_again(people, server, reade
     await other.page.wait_for_function("() => localStorage.titles === 'meanwhile,after'")
     await other.hears("meanwhile", "after")
     assert streams(server) == 1
+
+
+async def test_a_page_with_the_bell_that_was_kept_for_back_is_true_and_live_again(
+    people, server, reader
+):
+    alice = await reader(people.alice, path="/")
+    page, other = alice.page, await Listener.open(alice)
+    await other.is_told("live")
+    await page.evaluate("""() => {
+        addEventListener("pageshow", ({ persisted }) => { localStorage.wasKept = persisted; });
+        const badge = document.querySelector(".bell-badge");
+        setInterval(() => { localStorage.badge = badge.textContent; }, 50);
+    }""")
+    await page.goto(f"{server.url}/readyz")
+    await asend("meanwhile", to=[people.alice])
+    await other.hears("meanwhile")
+    await page.evaluate("setTimeout(() => history.back())")
+    await other.page.wait_for_function("() => localStorage.wasKept === 'true'")
+    await other.page.wait_for_function("() => localStorage.badge === '1'")
+    await asend("after", to=[people.alice])
+    await other.page.wait_for_function("() => localStorage.badge === '2'")
+
+
+async def test_back_leads_to_the_message_center_as_it_is_now(people, server, reader):
+    """It is not kept (`Cache-Control: no-store`), but fetched again."""
+    await asend("before", to=[people.alice])
+    alice = await reader(people.alice)
+    await alice.is_live()
+    await alice.page.goto(f"{server.url}/readyz")
+    await asend("meanwhile", to=[people.alice])
+    await alice.page.go_back()
+    await alice.sees(meanwhile=False, before=False)
+    await alice.is_live()
+    await asend("after", to=[people.alice])
+    await alice.sees(after=False, meanwhile=False, before=False)
+
+
+async def test_after_the_session_back_leads_to_the_log_in(people, server, reader):
+    await asend("private", to=[people.alice])
+    alice = await reader(people.alice)
+    await alice.sees(private=False)
+    await alice.page.goto(f"{server.url}/readyz")
+    await sync_to_async(Session.objects.filter(pk=await alice.session()).delete)()
+    await alice.page.go_back()
+    await alice.page.wait_for_url(f"{server.url}{reverse('login')}?**")
+    await expect(alice.page.get_by_text("private")).to_have_count(0)

@@ -14,6 +14,7 @@ from notifications.acts import end_streams
 from tests.chromium import LIST, needs_chromium
 from tests.listener import TELLING, Listener, has_streams, streams
 from tests.server import Server
+from tests.tabs import tabs
 
 pytestmark = [
     needs_chromium,
@@ -157,17 +158,46 @@ async def test_offline_and_back(people, server, reader):
         await tab.is_told("live")
 
 
-async def test_a_tab_that_was_asleep_has_what_it_has_slept_through(people, server, reader):
-    first, second, _ = tabs = await three(reader, people.alice)
-    for sleeper, awake in ((second, first), (first, second)):  # then it is the one with the stream
-        before = await awake.titles()
-        await sleeper.freeze()
-        await asend("psst", to=[people.alice])
-        await asend("again", to=[people.alice])
-        await awake.hears(*before, "psst", "again")
-        await sleeper.freeze("active")
-        await all_hear(tabs, *before, "psst", "again")
-    assert streams(server) == 1
+async def test_a_frozen_tab_has_afterwards_what_it_has_slept_through(
+    people, server, chromium, reader
+):
+    alice = await reader(people.alice, path=None)
+    async with tabs(chromium, alice, "/healthz", "/healthz") as pages:
+        first, second = both = [Listener(alice, page) for page in pages]
+        for tab in both:
+            await tab.connect()
+            await tab.is_told("live")
+        for sleeper, awake in ((second, first), (first, second)):  # then it has the stream
+            before = await awake.titles()
+            await sleeper.page.freeze()
+            for title in ("psst", "again", "and again"):
+                await asend(title, to=[people.alice])
+            await awake.hears(*before, "psst", "again", "and again")
+            assert await sleeper.titles() == before
+            await sleeper.page.thaw()
+            await all_hear(both, *before, "psst", "again", "and again")
+            await asend("awake", to=[people.alice])  # what is told twice cannot come after it
+            await all_hear(both, *before, "psst", "again", "and again", "awake")
+        await has_streams(server, 1)
+
+
+async def test_a_message_center_that_was_frozen_shows_each_message_once(people, chromium, reader):
+    alice = await reader(people.alice, path=None)
+    shown = """(wanted) => JSON.stringify(wanted) === JSON.stringify([
+        document.querySelector(".unread-count").textContent,
+        ...[...document.querySelectorAll("message-center .title")].map((each) => each.text),
+    ])"""
+    async with tabs(chromium, alice, "/messages/") as (page,):
+        await asend("one", to=[people.alice])
+        await page.wait_for_function(shown, ["1", "one"])
+        await page.freeze()
+        for title in ("two", "three"):
+            await asend(title, to=[people.alice])
+        assert await page.evaluate(shown, ["1", "one"])
+        await page.thaw()
+        await page.wait_for_function(shown, ["3", "three", "two", "one"])
+        await asend("four", to=[people.alice])
+        await page.wait_for_function(shown, ["4", "four", "three", "two", "one"])
 
 
 async def test_a_tab_that_is_stuck_with_the_stream_is_replaced(people, server, reader):
