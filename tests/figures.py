@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
+from django.db import transaction
 from playwright.async_api import Browser
 
-from notifications import asend
+from notifications import asend, send
 from notifications.management.commands.demo import send_messages
 from tests.chromium import NewReader, Reader, readers
 from tests.listener import TELLING, Listener, streams
@@ -28,6 +29,9 @@ SENDS = 200
 PAUSE = 0.05, 0.15  # s between two of them, at random: they meet all phases of what waits
 TABS = 20
 TAKEOVERS = 10
+MANY = 990  # messages in the list, as many as a page has at most, to which more come:
+ARRIVALS = 20  # at its top,
+SCREENS = 20  # and while it is scrolled
 HTTPS = {"X-Forwarded-Proto": "https"}  # as a proxy says it; 127.0.0.1 is a secure context anyway
 
 SENDER = """
@@ -59,6 +63,18 @@ SHIFTS = """
         for (const { value } of moved) shifts += value;
     }).observe({ type: "layout-shift", buffered: true });
 """
+# How often the page did not answer for 50 ms; and the longest time without a new picture.
+JANK = """() => {
+    window.jank = { tasks: 0, frame: 0 };
+    new PerformanceObserver((list) => { jank.tasks += list.getEntries().length; })
+        .observe({ type: "longtask" });
+    let last = performance.now();
+    requestAnimationFrame(function frame(now) {
+        jank.frame = Math.max(jank.frame, now - last);
+        last = now;
+        requestAnimationFrame(frame);
+    });
+}"""
 
 
 @pytest.fixture
@@ -78,6 +94,12 @@ async def open_for(reader: NewReader, user: Any, path: str | None = "/messages/"
     if path:
         await alice.open(path)
     return alice
+
+
+def send_many(count: int, user: Any) -> None:
+    with transaction.atomic():
+        for number in range(count):
+            send(f"number {number}", to=[user], body="Some **words** about it.", link="/there/")
 
 
 def send_all(sender: "subprocess.Popen[str]") -> list[float]:
@@ -123,6 +145,23 @@ async def test_what_arrives_moves_nothing(people, reader, record_property, path)
     await elsewhere.page.evaluate("() => new Promise(requestAnimationFrame)")
     record_property("layout shift", await alice.page.evaluate("shifts"))
     record_property("layout shift", await elsewhere.page.evaluate("shifts"))
+
+
+async def test_a_thousand_messages_arrive_and_are_scrolled(people, reader, record_property):
+    await sync_to_async(send_many)(MANY, people.alice)
+    alice = await open_for(reader, people.alice, f"/messages/?pages={MANY // 30}")
+    await alice.is_live()
+    await alice.page.evaluate(JANK)
+    for number in range(ARRIVALS):
+        await asend(f"more {number}", to=[people.alice], body="With **some** text.")
+        await alice.row(f"more {number}").wait_for()
+    for _ in range(SCREENS):
+        await alice.page.mouse.wheel(0, 600)
+        await asend("below", to=[people.alice])
+        await alice.page.evaluate("() => new Promise(requestAnimationFrame)")
+    assert await alice.page.evaluate("scrollY") > 600
+    record_property("long tasks with 1,000 messages", await alice.page.evaluate("jank.tasks"))
+    record_property("longest frame with 1,000 messages", await alice.page.evaluate("jank.frame"))
 
 
 async def test_tabs_share_a_stream(people, server, reader, record_property):
