@@ -111,7 +111,8 @@ async def error_page(stage: Stage, render: Callable[[Client], str]) -> Reader:
     def page() -> str:
         client = Client(headers={"accept-language": stage.locale})
         client.force_login(stage.people.alice)
-        with translation.override(stage.locale):
+        language = translation.get_supported_language_variant(stage.locale.lower())
+        with translation.override(language):
             return render(client)
 
     body = await sync_to_async(page)()

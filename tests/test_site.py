@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.test import Client
 
 pytestmark = pytest.mark.django_db
 
@@ -100,3 +101,11 @@ def test_only_listed_origins_may_read_with_cookies(client, settings):
         ("/admin/", "https://www.example.com"),
     ]:
         assert "Access-Control-Allow-Origin" not in preflight(path, origin)
+
+
+def test_a_form_that_is_too_old_is_refused_on_a_page_of_ours():
+    client = Client(enforce_csrf_checks=True, headers={"accept-language": "zh-CN"})
+    response = client.post("/theme/", {"theme": "dark"})
+    assert response.status_code == 403
+    assert "未发送" in response.content.decode()
+    assert not re.search(r"<style|\sstyle=", response.content.decode())
