@@ -79,7 +79,10 @@ def known() -> dict[str, str]:
 class Durable(PostgreSQL):
     """It waits for the disk, and is set up as docs/running.md advises."""
 
-    ADVISED = ("-c", "shared_buffers=1GB", "-c", "max_wal_size=4GB", "-c", "wal_compression=lz4")
+    ADVISED = (
+        "-c", "shared_buffers=1GB", "-c", "max_wal_size=4GB", "-c", "wal_compression=lz4",
+        "-c", "max_parallel_workers_per_gather=0",
+    )  # fmt: skip
 
     def command(self) -> tuple[str, ...]:
         return (*(word for word in super().command() if word != "-F"), *self.ADVISED)

@@ -171,7 +171,7 @@ def _rows(size: Size) -> Iterator[tuple[str, list[Any]]]:
     )
     yield (
         f"""INSERT INTO {session} (session_key, session_data, expire_date)
-        SELECT username, 'x', %s FROM {user} WHERE MOD(id, 10) = 0""",
+        SELECT username, 'x', %s FROM {user} WHERE MOD(id, 2) = 0""",
         [days(9)],
     )
     yield f"INSERT INTO {group} (id, name) {numbers(TEAMS + 1)} SELECT i, i FROM n", []

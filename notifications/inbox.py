@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
+from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -95,17 +96,19 @@ _TO_EVERYONE = f"m.everyone = TRUE AND {_LIVE}"
 _MINE = f"""
     SELECT i.user_id, {{sign}} COUNT(*) AS unread,
         {{sign}} SUM(CASE WHEN m.position > i.seen THEN 1 ELSE 0 END) AS unseen
-    FROM {_RECIPIENT} r JOIN {_MESSAGE} m ON m.id = r.message_id
+    FROM {_RECIPIENT} r JOIN {_MESSAGE} m ON {{message}} = r.message_id
     JOIN {_INBOX} i ON i.user_id = r.user_id
     WHERE i.user_id IN ({{{{users}}}}) AND r.user_id IN ({{{{users}}}}) AND {{which}}
     GROUP BY i.user_id"""
 _UNREAD = _MINE.format(
     sign="",
+    message="m.id",
     which=f"r.archived_at IS NULL AND r.read_at IS NULL AND r.via <> '{_EVERYONE}' "
     f"AND m.position > 0 AND {_LIVE}",
 )
 _DEALT_WITH = _MINE.format(
     sign="-",
+    message="{message}",
     which=f"(r.archived_at IS NOT NULL OR r.read_at IS NOT NULL) AND r.via = '{_EVERYONE}' "
     f"AND m.position > i.since AND {_TO_EVERYONE}",
 )
@@ -139,9 +142,12 @@ def states(user_ids: Collection[Any]) -> Iterator[dict[Any, State]]:
     Users without an inbox row are left out: `Inbox.objects.ensure` first.
     """
     ids = [user_key(pk) for pk in user_ids]
+    # PostgreSQL may take a reader who has read thousands of broadcasts for one with few, and look
+    # each of them up. So made to read the broadcasts once, it takes a tenth of the time.
+    message = "m.id + 0" if connection.vendor == "postgresql" else "m.id"
     for start in range(0, len(ids), BATCH):
         part = ids[start : start + BATCH]
-        sql = _STATES.format(users=",".join(["%s"] * len(part)))
+        sql = _STATES.format(users=",".join(["%s"] * len(part)), message=message)
         rows = Inbox.objects.raw(sql, part * _STATES.count("{users}"))
         yield {row.pk: _state(row) for row in rows}
 

@@ -4,6 +4,8 @@ import threading
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import EVERYONE, acts, inbox, send, update, withdraw
@@ -95,6 +97,19 @@ def test_who_has_many_messages_has_the_same_pages_whether_or_not_they_are_near(
     for near in (1, 8, 30, 1_000):
         monkeypatch.setattr(inbox, "NEAR", near)
         assert walk() == wanted
+
+
+def test_of_who_has_many_messages_only_the_last_are_looked_at(people, monkeypatch):
+    monkeypatch.setattr(inbox, "PAGE", 4)
+    monkeypatch.setattr(inbox, "MANY", 10)
+    monkeypatch.setattr(inbox, "NEAR", 8)
+    for n in range(20):
+        send(str(n), to=[people.alice])
+    with CaptureQueriesContext(connection) as queries:
+        assert titles(people.alice) == ["19", "18", "17", "16"]
+    pages = [query["sql"] for query in queries if "ORDER BY 1 DESC" in query["sql"]]
+    assert len(pages) == 2, "by name and to everyone"
+    assert "BETWEEN 13 AND 20" in pages[0]
 
 
 def test_unread_is_inside_and_unseen_outside(people):

@@ -88,8 +88,6 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
     "the list, archived": lambda: inbox.listing(light(), "archived"),
     "the list, older": lambda: inbox.listing(light(), "all", END // 2),
     "the list, grown": lambda: inbox.listing(light(), pages=inbox.MOST_PAGES),
-    "the list, of who has many": lambda: inbox.listing(User(pk=scale.READER)),
-    "the list, of who has many unread": lambda: inbox.listing(User(pk=scale.HOARDER), "unread"),
     "one message": lambda: inbox.item(light(), mine()),
     "a state": lambda: inbox.state(light()),
     "many states": lambda: list(inbox.states(SOME)),
@@ -124,7 +122,6 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
 def test_a_question_that_is_asked_all_day_walks_through_no_growing_table(question, monkeypatch):
     monkeypatch.setattr(MessageList, "window", 100)
     monkeypatch.setattr(log, "SMALL", 100)  # with some thousand accounts, a group is large
-    monkeypatch.setattr(inbox, "NEAR", 200)  # of some thousand positions
     statements: list[tuple[str, Any]] = []
 
     def record(execute, sql, params, many, context):
