@@ -19,7 +19,9 @@ THEMES, DIRECTIONS = ("light", "dark"), ("ltr", "rtl")
 # Once loaded it stays in the page. Neither it nor its results go through the page's own scripts,
 # so the Content-Security-Policy of the page stays as strict as it is.
 # `preload` would fetch styles and media again, for rules about what these pages do not have.
-RUN = """() => axe.run(document, {resultTypes: ["violations"], preload: false})
+# What moves is looked at when it has come to rest: while it fades in, its contrast is anything.
+RUN = """() => Promise.allSettled(document.getAnimations().map(({finished}) => finished))
+    .then(() => axe.run(document, {resultTypes: ["violations"], preload: false}))
     .then(({violations}) => violations.flatMap(({id, help, nodes}) =>
         nodes.map((node) => `${id}: ${help}: ${node.html}`)))"""
 

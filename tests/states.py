@@ -148,8 +148,8 @@ async def live(stage: Stage) -> Reader:
     alice = await stage.alice()
     # What ends a stream concerns those that are open: one that is about to be would outlive it.
     await expect(alice.find("message-center h1")).to_have_attribute("title", re.compile(".+"))
-    await asend("It has arrived", to=[stage.people.alice], level="success")
-    await expect(alice.row("It has arrived").first).to_be_visible()
+    new = await asend("It has arrived", to=[stage.people.alice], level="success")
+    await expect(alice.find(f"li[data-id='{new.pk}']")).to_be_visible()  # not that of before
     await expect(alice.page).to_have_title(re.compile(r"^[^(]"))  # seen
     return alice
 
