@@ -5,7 +5,7 @@ Django tells of (log-out, deactivation, deletion, a new password) counts up `Inb
 every hub sees within a second. What goes past the signals, `update()` or SQL, is found by `sweep`.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
@@ -19,11 +19,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from .acts import end_streams
+from .batches import batches
 from .models import Inbox
 
 T = TypeVar("T")
-
-PARAMETERS = 500  # values in one IN (...)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ def standings(user_ids: Collection[Any]) -> dict[Any, tuple[int, int, str]]:
         rows = rows.filter(user__is_active=True)
     return {
         user_id: (version, endings, password)
-        for part in _parts(user_ids)
+        for part in batches(user_ids)
         for user_id, version, endings, password in rows.filter(pk__in=part).values_list(
             "pk", "version", "endings", "user__password"
         )
@@ -119,15 +118,9 @@ def open_sessions(keys: Collection[str]) -> set[str]:
     rows = store.get_model_class().objects.filter(expire_date__gt=timezone.now())
     return {
         key
-        for part in _parts(keys)
+        for part in batches(keys)
         for key in rows.filter(pk__in=part).values_list("pk", flat=True)
     }
-
-
-def _parts(values: Collection[Any]) -> Iterator[list[Any]]:
-    ordered = list(values)
-    for start in range(0, len(ordered), PARAMETERS):
-        yield ordered[start : start + PARAMETERS]
 
 
 def watch_users() -> None:

@@ -15,6 +15,7 @@ from .staff import dashboard  # noqa: F401 - it registers itself
 from .staff.composing import ComposingAdmin
 from .staff.listing import MessageListing
 from .staff.message_page import MessagePage
+from .staff.read_only import ReadOnlyAdmin
 
 MOST_ROWS = 10_000  # that the lists of the log page through: to count millions takes seconds
 
@@ -37,7 +38,7 @@ class FirstRows(Paginator):
         return self.object_list[:MOST_ROWS].count()
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class SystemAdmin(ReadOnlyAdmin):
     """What the system writes: to look at."""
 
     paginator = FirstRows
@@ -45,18 +46,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     list_display_links = None
     actions = None
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
 
 @admin.register(Recipient)
-class RecipientAdmin(ReadOnlyAdmin):
+class RecipientAdmin(SystemAdmin):
     list_display = ["user", "message", "via", "first_read_at", "archived_at"]
     list_filter = ["via"]
     list_select_related = ["user", "message"]
@@ -72,7 +64,7 @@ class RecipientAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Change)
-class ChangeAdmin(ReadOnlyAdmin):
+class ChangeAdmin(SystemAdmin):
     list_display = ["position", "event", "message", "at"]
     list_filter = ["event"]
     list_select_related = ["message"]

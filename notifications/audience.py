@@ -12,10 +12,10 @@ from django.db.models import Q, QuerySet, Value
 from django.dispatch import Signal
 from django.utils.translation import gettext as _
 
+from .batches import batches
 from .models import Message, Recipient
 
 CHUNK = 20_000  # users: INSERT ... SELECT writes them in some 30 ms, then others get the lock
-PARAMETERS = 500  # values in one IN (...): well below what any database refuses
 
 # Sent after each chunk of recipients, with how many `rows` it wrote: somebody may be waiting.
 enlisted = Signal()
@@ -111,13 +111,13 @@ class Audience:
         """To count it by: what the database is best at, and users by their keys, in parts that any
         database takes. They overlap."""
         at_once = replace(self, pks=[]) if self.everyone or self.users or self.groups else None
-        return at_once, _parts(self.pks)
+        return at_once, batches(self.pks)
 
     def among(self, pks: list[Any]) -> set[Any]:
         """Who of these users it comes to."""
         found = set(pks) if self.everyone else set(pks) & set(self.pks)
         rows = [*self.users, *([_members(self.groups)] if self.groups else [])]
-        for part in _parts(pks):
+        for part in batches(pks):
             for users in rows:
                 found.update(users.filter(pk__in=part).values_list("pk", flat=True))
         return found - (self.without.among(pks) if self.without else set())
@@ -131,7 +131,7 @@ class Audience:
         return found
 
     def _by_name(self) -> list[QuerySet[Any]]:
-        return [*self.users, *(_users().filter(pk__in=part) for part in _parts(self.pks))]
+        return [*self.users, *(_users().filter(pk__in=part) for part in batches(self.pks))]
 
     def attach(self, message: Message) -> None:
         """Write the audience of the new `message`, in the sender's transaction.
@@ -203,11 +203,6 @@ def _member_keys(groups: list[Group]) -> QuerySet[Any, Any]:
     rows = field.remote_field.through._default_manager
     rows = rows.filter(**{f"{field.m2m_reverse_field_name()}__in": groups})
     return rows.values(field.m2m_field_name())
-
-
-def _parts(values: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(values), PARAMETERS):
-        yield values[start : start + PARAMETERS]
 
 
 def _chunks(users: QuerySet[Any]) -> Iterator[QuerySet[Any]]:

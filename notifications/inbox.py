@@ -11,6 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from .batches import batches
 from .cursor import Cursor
 from .models import Head, Inbox, Message, Recipient, user_key
 
@@ -141,12 +142,10 @@ def states(user_ids: Collection[Any]) -> Iterator[dict[Any, State]]:
 
     Users without an inbox row are left out: `Inbox.objects.ensure` first.
     """
-    ids = [user_key(pk) for pk in user_ids]
     # PostgreSQL may take a reader who has read thousands of broadcasts for one with few, and look
     # each of them up. So made to read the broadcasts once, it takes a tenth of the time.
     message = "m.id + 0" if connection.vendor == "postgresql" else "m.id"
-    for start in range(0, len(ids), BATCH):
-        part = ids[start : start + BATCH]
+    for part in batches(map(user_key, user_ids), BATCH):
         sql = _STATES.format(users=",".join(["%s"] * len(part)), message=message)
         rows = Inbox.objects.raw(sql, part * _STATES.count("{users}"))
         yield {row.pk: _state(row) for row in rows}

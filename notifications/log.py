@@ -7,12 +7,12 @@ from typing import Any
 from django.db import connection
 
 from . import wire
+from .batches import batches
 from .cursor import Cursor
 from .models import Change, Head, Message, Recipient
 
 PAGE = 200  # changes read at a time
 SMALL = 2_000  # recipients read whole; of a larger audience only those who are connected
-PARAMETERS = 500  # values in one IN (...)
 
 # One statement, so that the head and the rows are of one moment; the head also when no row is.
 _PAGE = f"""
@@ -118,12 +118,7 @@ def audiences(
     pairs = list(rows[: SMALL + 1])
     whole = len(pairs) <= SMALL
     if not whole:
-        users = list(connected)
-        pairs = [
-            pair
-            for start in range(0, len(users), PARAMETERS)
-            for pair in rows.filter(user_id__in=users[start : start + PARAMETERS])
-        ]
+        pairs = [pair for part in batches(connected) for pair in rows.filter(user_id__in=part)]
     for message_id, user_id in pairs:
         found[message_id].add(user_id)
     return found, whole

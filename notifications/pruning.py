@@ -10,12 +10,12 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from .batches import PARAMETERS
 from .models import Change, Inbox, Message, Recipient
 
 KEPT = timedelta(days=30)  # who was away for longer fetches a snapshot, which costs no more
 MOURNING = timedelta(days=1)  # a hub finds the note in a deleted user's inbox in half a minute
 STEP = 5_000  # rows deleted by one statement: some 20 ms, in a transaction of its own
-PARAMETERS = 500  # values in one IN (...)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import Group
 from django.db import connection, connections
 from django.utils import translation
 from hypothesis import settings
@@ -66,6 +67,14 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
 def people(transactional_db: None) -> People:
     """alice, bob and root, on a database that other threads and processes see."""
     return meet()
+
+
+@pytest.fixture
+def crew(people: People) -> Group:
+    """A group, of alice alone."""
+    crew = Group.objects.create(name="crew")
+    crew.user_set.add(people.alice)
+    return crew
 
 
 @pytest.fixture

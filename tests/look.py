@@ -41,6 +41,20 @@ async def picture(page: Page, name: str, **media: Any) -> None:
     await page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
 
 
+async def staff_violations(page: Page, name: str, height: int) -> list[str]:
+    """What axe finds on a page of the admin in either theme, wide and on a phone; with pictures."""
+    found = []
+    for theme in THEMES:
+        await page.set_viewport_size({"width": 1280, "height": height})
+        await picture(page, f"{name}-{theme}", color_scheme=theme)
+        found += await violations(page)
+        await page.set_viewport_size(PHONE)
+        await picture(page, f"{name}-{theme}-phone", color_scheme=theme)
+        found += await violations(page)
+        assert await overflow(page) <= 0
+    return found
+
+
 async def moving(page: Page) -> list[str]:
     """What would move, for all that the reader's wish says."""
     script = """() => [...document.querySelectorAll("*")].filter((each) => {

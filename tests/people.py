@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
+from notifications import inbox
+
 PASSWORD = "correct horse"
 # One round instead of a million: real enough to log in with, and it costs nothing.
 HASH = PBKDF2PasswordHasher().encode(PASSWORD, "salt", iterations=1)
@@ -31,3 +33,8 @@ def crowd(size: int) -> list[Any]:
     return user_model.objects.bulk_create(
         user_model(username=f"reader{n}", password=HASH) for n in range(size)
     )
+
+
+def titles(user: Any) -> list[str]:
+    """Of the messages in the list of `user`."""
+    return [item.message.title for item in inbox.listing(user).items]

@@ -11,19 +11,11 @@ from django.contrib.auth.models import Group
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from notifications import inbox
 from notifications.management.commands import broadcast
 from notifications.models import Message, Recipient
 from tests.commands import call, shell
 from tests.composer import Composer
-from tests.people import crowd, person
-
-
-@pytest.fixture
-def crew(people):
-    crew = Group.objects.create(name="crew")
-    crew.user_set.add(people.alice)
-    return crew
+from tests.people import crowd, person, titles
 
 
 def refusal(*args, **options):
@@ -31,10 +23,6 @@ def refusal(*args, **options):
     with pytest.raises(CommandError) as caught:
         call("broadcast", *args, **options)
     return caught.value.returncode, str(caught.value)
-
-
-def titles(user):
-    return [item.message.title for item in inbox.listing(user).items]
 
 
 def rows():

@@ -12,28 +12,17 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from notifications import EVERYONE, inbox, publish_due, send
+from notifications import EVERYONE, publish_due, send
 from notifications.models import Draft, Message
 from notifications.staff import moments
 from notifications.staff.drafts import UNDO
 from tests.composer import ADD, MESSAGES, Composer, draft, nothing_is_written, ten_seconds_pass
-from tests.people import crowd, person
+from tests.people import crowd, person, titles
 
 
 @pytest.fixture
 def root(people):
     return Composer(people.root)
-
-
-@pytest.fixture
-def crew(people):
-    crew = Group.objects.create(name="crew")
-    crew.user_set.add(people.alice)
-    return crew
-
-
-def titles(user):
-    return [item.message.title for item in inbox.listing(user).items]
 
 
 # ------------------------------------------------------------------------------- the whole story

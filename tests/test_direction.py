@@ -16,7 +16,7 @@ APP = Path(notifications.__file__).parent
 LAYERS = [
     {"doorbell_polling"},
     {"doorbell_postgres", "doorbell_redis"},
-    {"cursor", "doorbell", "markup", "stepping", "threads"},
+    {"batches", "cursor", "doorbell", "markup", "stepping", "threads"},
     {"models"},
     {"wire", "audience", "validation", "acts", "tally", "processes"},
     {"past", "log", "publishing", "inbox"},

@@ -11,18 +11,7 @@ from notifications import EVERYONE, asend, inbox, publish_due, send
 from notifications.audience import Audience
 from notifications.models import Message, Recipient
 from notifications.staff.headcount import count
-from tests.people import crowd, person
-
-
-@pytest.fixture
-def crew(people):
-    crew = Group.objects.create(name="crew")
-    crew.user_set.add(people.alice)
-    return crew
-
-
-def titles(user):
-    return [item.message.title for item in inbox.listing(user).items]
+from tests.people import crowd, person, titles
 
 
 def later():

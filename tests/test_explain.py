@@ -3,20 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from notifications import EVERYONE, acts, inbox, publish_due, send, withdraw
 from notifications.models import Message
 from notifications.staff.explain import explain
 from tests.people import person
-
-
-@pytest.fixture
-def crew(people):
-    crew = Group.objects.create(name="crew")
-    crew.user_set.add(people.alice)
-    return crew
 
 
 def answer(message, user):

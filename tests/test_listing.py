@@ -8,7 +8,6 @@ from asgiref.sync import sync_to_async
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -19,7 +18,7 @@ from notifications.models import Message
 from notifications.staff import selecting
 from notifications.staff.listing import MessageList
 from tests.chromium import needs_chromium
-from tests.look import PHONE, THEMES, needs_axe, overflow, picture, violations
+from tests.look import needs_axe, staff_violations
 from tests.people import crowd, person
 from tests.staff import MESSAGES, clerk, html, logged_in, words
 
@@ -30,13 +29,6 @@ ADD = f"{MESSAGES}add/"
 @pytest.fixture
 def root(people):
     return logged_in(people.root)
-
-
-@pytest.fixture
-def crew(people):
-    crew = Group.objects.create(name="crew")
-    crew.user_set.add(people.alice)
-    return crew
 
 
 def later(hours=1):
@@ -398,14 +390,7 @@ async def prepared(people):
 async def test_it_looks_right_to_axe_with_each_state(people, reader):
     await prepared(people)
     root = await reader(people.root, path=MESSAGES)
-    for theme in THEMES:
-        await root.page.set_viewport_size({"width": 1280, "height": 800})
-        await picture(root.page, f"staff-list-{theme}", color_scheme=theme)
-        assert await violations(root.page) == []
-        await root.page.set_viewport_size(PHONE)
-        await picture(root.page, f"staff-list-{theme}-phone", color_scheme=theme)
-        assert await violations(root.page) == []
-        assert await overflow(root.page) <= 0
+    assert await staff_violations(root.page, "staff-list", 800) == []
 
 
 @in_browser

@@ -23,13 +23,6 @@ PATHS = "add/", "audience-count/", "preview/", "people/?q=a", "review/x/", "sent
 SEND = "send_to_users", "send_to_groups", "send_to_everyone"
 
 
-@pytest.fixture
-def crew(people):
-    crew = Group.objects.create(name="crew")
-    crew.user_set.add(people.alice)
-    return crew
-
-
 def audiences(crew):
     """What is posted for each kind of audience, and the field of the form that it needs."""
     return {

@@ -45,8 +45,7 @@ class Groups(forms.ModelMultipleChoiceField):
 
 class Moment(forms.DateTimeField):
     def __init__(self, **options: Any) -> None:
-        box = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
-        super().__init__(required=False, widget=box, **options)
+        super().__init__(required=False, widget=moments.Input, **options)
 
 
 def _choice(choices: Any = (), **options: Any) -> forms.ChoiceField:

@@ -5,13 +5,13 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
+from ..batches import batches
 from ..models import Message, Recipient
 from . import drafts, permissions
 from .compose_form import NAMED
 
 CHOSEN = "notifications_audience"  # in the session: primary keys of users, chosen in their list
 MOST_NAMES = 10_000  # that are written into a form
-PARAMETERS = 500  # values in one IN (...)
 
 Posted = dict[str, list[str]]
 
@@ -59,8 +59,8 @@ def _keys(groups: Any) -> list[str]:
 def _chosen(pks: list[Any]) -> str:
     users: Any = get_user_model()
     found: list[str] = []
-    for start in range(0, len(pks), PARAMETERS):
-        rows = users._default_manager.filter(pk__in=pks[start : start + PARAMETERS]).order_by("pk")
+    for part in batches(pks):
+        rows = users._default_manager.filter(pk__in=part).order_by("pk")
         found += rows.values_list(users.USERNAME_FIELD, flat=True)
     return _lines(found)
 

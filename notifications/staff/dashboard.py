@@ -23,12 +23,13 @@ from ..models import Process
 from ..running import RunningHub
 from . import names, panels, watching
 from .figures import figures, one_user
+from .read_only import ReadOnlyAdmin
 
 MAY_END = "notifications.end_streams"
 
 
 @admin.register(Process)
-class ProcessAdmin(admin.ModelAdmin):
+class ProcessAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[Any]:
         wrap = self.admin_site.admin_view
         name = "notifications_process_%s"
@@ -39,22 +40,13 @@ class ProcessAdmin(admin.ModelAdmin):
             path("disconnect/", wrap(require_POST(self.disconnect)), name=name % "disconnect"),
         ]
 
-    # Nothing of it is written by hand, and who may look is said by one permission.
+    # Who may look is said by one permission.
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return watching.may_watch(request.user)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return watching.may_watch(request.user)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def dashboard(self, request: HttpRequest) -> HttpResponse:
         self._check(request)

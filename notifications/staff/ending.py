@@ -1,6 +1,6 @@
 """When a message is to disappear: by presets that work without a script, or as typed."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -11,34 +11,25 @@ from django.utils.translation import gettext_lazy
 
 from .. import publishing
 from ..models import Message
-from . import words
+from . import moments, words
 
 PRESETS = {
-    "hour": (gettext_lazy("+1 hour"), timedelta(hours=1)),
-    "day": (gettext_lazy("+1 day"), timedelta(days=1)),
-    "week": (gettext_lazy("+1 week"), timedelta(weeks=1)),
+    "hour": gettext_lazy("+1 hour"),
+    "day": gettext_lazy("+1 day"),
+    "week": gettext_lazy("+1 week"),
 }
-NEVER, TYPED = "never", "typed"
-
-
-class Moment(forms.DateTimeInput):
-    """A date and a time in one input of the browser. seconds: where they must not be lost."""
-
-    input_type = "datetime-local"
-
-    def __init__(self, seconds: bool = False) -> None:
-        tail, attrs = (":%S", {"step": "1"}) if seconds else ("", {})
-        super().__init__(attrs, f"%Y-%m-%dT%H:%M{tail}")
 
 
 class EndForm(forms.Form):
     """Which button was pressed (`ends`), and what was typed (`at`), in the current time zone."""
 
-    ends = forms.ChoiceField(choices=[(name, name) for name in (*PRESETS, NEVER, TYPED)])
+    ends = forms.ChoiceField(
+        choices=[(name, name) for name in (*PRESETS, moments.NEVER, moments.PICK)]
+    )
     at = forms.DateTimeField(
         label=gettext_lazy("Date and time"),
         required=False,
-        widget=Moment(),
+        widget=moments.Input(),
     )
 
     def __init__(self, message: Message, *args: Any, **kwargs: Any) -> None:
@@ -48,7 +39,7 @@ class EndForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         super().clean()
-        if self.cleaned_data.get("ends") == TYPED and not self.cleaned_data.get("at"):
+        if self.cleaned_data.get("ends") == moments.PICK and not self.cleaned_data.get("at"):
             self.add_error("at", _("Say when."))
         return self.cleaned_data
 
@@ -67,8 +58,8 @@ class EndForm(forms.Form):
         if name in PRESETS:
             # From now, not from the end as it is: pressed twice it is the same.
             now = timezone.now()
-            return max(now, self.message.publish_at or now) + PRESETS[name][1]
-        return None if name == NEVER else self.cleaned_data["at"]
+            return max(now, self.message.publish_at or now) + moments.SPANS[name]
+        return None if name == moments.NEVER else self.cleaned_data["at"]
 
     def problems(self) -> list[str]:
         return [str(problem) for problems in self.errors.values() for problem in problems]

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from ..models import Message
-from . import ending, message_parts, names, permissions, reach, reading, words
+from . import ending, message_parts, moments, names, permissions, reach, reading, words
 from .explain import Answer, explain
 from .forms import CorrectForm
 from .listing import MessageListing, chip
@@ -30,7 +30,7 @@ class MessagePage(MessageListing):
 
     # One input with a label of its own, where Django has two without.
     formfield_overrides = {
-        DateTimeField: {"form_class": forms.DateTimeField, "widget": ending.Moment(seconds=True)}
+        DateTimeField: {"form_class": forms.DateTimeField, "widget": moments.Input(seconds=True)}
     }
 
     def get_urls(self) -> list[Any]:

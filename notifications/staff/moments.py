@@ -3,6 +3,7 @@
 from datetime import datetime, time, timedelta
 from typing import Any
 
+from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -23,6 +24,16 @@ ENDS = {
     NEVER: _("for good"),
     PICK: _("until a certain time"),
 }
+
+
+class Input(forms.DateTimeInput):
+    """A date and a time in one input of the browser. seconds: where they must not be lost."""
+
+    input_type = "datetime-local"
+
+    def __init__(self, seconds: bool = False) -> None:
+        tail, attrs = (":%S", {"step": "1"}) if seconds else ("", {})
+        super().__init__(attrs, f"%Y-%m-%dT%H:%M{tail}")
 
 
 def starts(now: datetime) -> list[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
-PARAMETERS = 500  # values in one IN (...)
+from ..batches import batches
 
 
 def users(names: Iterable[str]) -> list[Any]:
@@ -48,8 +48,7 @@ def _split(
     if fold:
         rows, path = rows.annotate(folded=Lower(field)), "folded__in"
     by_name: dict[str, list[Any]] = defaultdict(list)
-    for start in range(0, len(wanted), PARAMETERS):
-        part = [name.lower() if fold else name for name in wanted[start : start + PARAMETERS]]
+    for part in batches(name.lower() if fold else name for name in wanted):
         for user in rows.filter(**{path: part}):
             by_name[user.folded if fold else getattr(user, field)].append(user)
     keys = {name: name.lower() if fold else name for name in wanted}
@@ -68,8 +67,7 @@ def beginning_with(start: str, most: int = 10) -> list[str]:
 def _find(model: Any, field: str, names: Iterable[str], problem: str) -> list[Any]:
     wanted = list(dict.fromkeys(names))
     found: dict[str, Any] = {}
-    for start in range(0, len(wanted), PARAMETERS):
-        part = wanted[start : start + PARAMETERS]
+    for part in batches(wanted):
         rows = model._default_manager.filter(**{f"{field}__in": part})
         found |= {getattr(row, field): row for row in rows}
     if unknown := [name for name in wanted if name not in found]:
