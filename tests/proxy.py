@@ -1,8 +1,9 @@
 """A wire to a server that can be cut, or go dead without a word, as a network does."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 
 class Proxy:
@@ -22,7 +23,7 @@ class Proxy:
 
         async def put_through(client: asyncio.StreamReader, to_client: asyncio.StreamWriter):
             server, to_server = await asyncio.open_connection("127.0.0.1", port)
-            for way in (proxy._carry(client, to_server), proxy._carry_back(server, to_client)):
+            for way in proxy._ways(client, to_server, server, to_client):
                 task = asyncio.create_task(way)
                 proxy._ends.add(task)
                 task.add_done_callback(proxy._ends.discard)
@@ -48,14 +49,29 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
 
-    async def _carry_back(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        await self._carry(source, target)
+    def _ways(
+        self,
+        client: asyncio.StreamReader,
+        to_server: asyncio.StreamWriter,
+        server: asyncio.StreamReader,
+        to_client: asyncio.StreamWriter,
+    ) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
+        """There and back, for one connection."""
+        return self._carry(client, to_server), self._carry(server, to_client)
 
-    async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def _carry(
+        self,
+        source: asyncio.StreamReader,
+        target: asyncio.StreamWriter,
+        carried: asyncio.Event | None = None,
+    ) -> None:
+        """carried: set with each part."""
         alive = self._alive
         try:
             while part := await source.read(2**16):
                 await alive.wait()
+                if carried:
+                    carried.set()
                 target.write(part)
                 await target.drain()
         except ConnectionError:
@@ -70,14 +86,28 @@ class Collecting(Proxy):
     collects = True
     limit: float | None = None  # s
 
-    async def _carry_back(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        if not self.collects:
-            return await self._carry(source, target)
+    def _ways(
+        self,
+        client: asyncio.StreamReader,
+        to_server: asyncio.StreamWriter,
+        server: asyncio.StreamReader,
+        to_client: asyncio.StreamWriter,
+    ) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
+        asked = asyncio.Event()
+        return self._carry(client, to_server, asked), self._collect(server, to_client, asked)
+
+    async def _collect(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, asked: asyncio.Event
+    ) -> None:
         try:
             while True:
+                await asked.wait()  # a connection that is kept for the next question may idle
+                if not self.collects:
+                    return await self._carry(source, target)
                 async with asyncio.timeout(self.limit):
                     head = await source.readuntil(b"\r\n\r\n")
                     body = await _body(head, source)
+                asked.clear()
                 target.write(head + body)
                 await target.drain()
         except TimeoutError:

@@ -413,6 +413,7 @@ async def test_a_table_that_is_open_stays_open_and_is_renewed(people, reader):
     root = await reader(people.root, path=BASE)
     await root.find("summary").nth(1).click()
     alice = await reader(people.alice)
+    await alice.is_live()  # what waits for a stream to open has no latency
     await asend("now", to=[people.alice])
     await alice.sees(now=False)
     rows = root.find('[data-part="histogram_table"] tbody tr')
