@@ -15,7 +15,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 
-from .doorbell_polling import Doorbell, PollingDoorbell, SqliteDoorbell
+from .doorbell_polling import Doorbell, PollingDoorbell
+from .doorbell_sqlite import SqliteDoorbell
 
 logger = logging.getLogger(__name__)
 

@@ -1,19 +1,13 @@
-"""What a doorbell is; and those that need nothing but the database, because they look."""
+"""What a doorbell is; and one that needs nothing but the database, because it looks."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import closing
 from functools import partial
-from typing import Any
 
 from django.db import transaction
 from django.dispatch import Signal
 
 POLLING_PATIENCE = 0.4  # s between looks at a database server: at most five queries a second
-# s between glances at a SQLite file. Waking up, at 0.2 ms, costs more than glancing: together with
-# all else it is less than 1 % of a core, of which half for this.
-SQLITE_PATIENCE = 0.05
 
 # Sent in the process that rings, in any thread, after its commit: its own hubs need no detour.
 rung = Signal()
@@ -52,45 +46,3 @@ class PollingDoorbell(Doorbell):
         while True:
             yield
             await asyncio.sleep(self.patience)
-
-
-class SqliteDoorbell(Doorbell):
-    """Polling, but of a number that SQLite keeps for it: the file's `data_version`.
-
-    It changes when another connection has committed (https://sqlite.org/pragma.html), and asking
-    for it is so cheap that it can be asked often.
-    """
-
-    every_commit_rings = True
-
-    def __init__(self, path: str, patience: float = SQLITE_PATIENCE) -> None:
-        self.path, self.patience = path, patience
-
-    async def rings(self) -> AsyncGenerator[None]:
-        uri = self.path.startswith("file:")
-        loop, changed = asyncio.get_running_loop(), asyncio.Event()
-        with closing(sqlite3.connect(self.path, uri=uri)) as glance:
-            before: Any = None
-            timer: asyncio.TimerHandle | None = None
-
-            def look() -> None:
-                # A timer, not a task that sleeps: most glances see nothing and should cost nothing.
-                nonlocal before, timer
-                timer = loop.call_later(self.patience, look)
-                try:
-                    now = glance.execute("PRAGMA data_version").fetchone()
-                except sqlite3.Error:
-                    now = None  # the hub's own look will say what is wrong
-                if now != before:
-                    before = now
-                    changed.set()
-
-            look()
-            try:
-                while True:
-                    await changed.wait()
-                    changed.clear()
-                    yield
-            finally:
-                if timer is not None:
-                    timer.cancel()

@@ -15,7 +15,7 @@ APP = Path(notifications.__file__).parent
 # nobody in the core knows it.
 LAYERS = [
     {"doorbell_polling"},
-    {"doorbell_postgres", "doorbell_redis"},
+    {"doorbell_postgres", "doorbell_redis", "doorbell_sqlite"},
     {"batches", "cursor", "doorbell", "markup", "stepping", "threads"},
     {"models"},
     {"wire", "audience", "validation", "acts", "tally", "processes"},

@@ -9,10 +9,13 @@ import gc
 import logging
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -26,6 +29,7 @@ from redis import RedisError
 
 from notifications import EVERYONE, asend, doorbell, running, send
 from notifications.doorbell_polling import Deaf, Doorbell, PollingDoorbell
+from notifications.doorbell_sqlite import SqliteDoorbell, _Glances
 from notifications.running import RunningHub
 from tests.proxy import Proxy
 from tests.server import python
@@ -36,6 +40,7 @@ NEVER = 3600.0  # s
 OF_DATABASE = {"sqlite": ["sqlite"], "postgresql": ["postgres"]}.get(connection.vendor, [])
 CARRIERS = [*(kind for kind in OF_DATABASE if kind == "postgres"), "redis"]  # by a connection
 ALL = ["polling", "redis", *OF_DATABASE]
+linux = pytest.mark.skipif(sys.platform != "linux", reason="Only Linux tells of writes")
 LISTENING_ALONE = "tests.listening_alone:application"
 SEND = "from notifications import EVERYONE, send; send('from elsewhere', to=EVERYONE)"
 
@@ -440,6 +445,108 @@ async def test_a_doorbell_that_fails_harms_nobody_who_sends(people, monkeypatch,
     assert (await asend("in spite of it", to=EVERYONE)).position
     assert "cannot be rung" in caplog.text
     await disconnect()
+
+
+# --------------------------------------------------------------------------------- SQLite's file
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "file.sqlite3")
+
+
+def writing(path: str, journal: str = "WAL") -> closing[sqlite3.Connection]:
+    """Another connection to that file."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA journal_mode={journal}")
+    connection.execute("CREATE TABLE written (text)")
+    return closing(connection)
+
+
+WRITE = "INSERT INTO written VALUES ('something')"
+
+
+@linux
+@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
+async def test_a_file_that_is_written_to_is_looked_at_long_before_its_time(path, journal):
+    with writing(path, journal) as writer:
+        async with listening(SqliteDoorbell(path, NEVER)) as ear:
+            for _ in range(3):
+                writer.execute(WRITE)
+                await ear.hears()
+
+
+class Late(sqlite3.Connection):
+    """One that learns of a commit only when it has asked five times."""
+
+    asked = 0
+    first: Any
+
+    def execute(self, sql: str, *args: Any) -> Any:
+        found = super().execute(sql, *args)
+        if sql != "PRAGMA data_version":
+            return found
+        self.asked += 1
+        if self.asked == 1:
+            self.first = found.fetchone()
+        return SimpleNamespace(fetchone=lambda: self.first) if self.asked < 6 else found
+
+
+@linux
+async def test_what_is_committed_a_while_after_it_is_written_is_heard_soon_too(path):
+    with writing(path) as writer, glancing(path, Late) as glances:
+        writer.execute(WRITE)
+        async with asyncio.timeout(10):
+            await glances.changed.wait()
+
+
+@linux
+async def test_who_writes_without_a_pause_does_not_put_off_the_glance(path):
+    with writing(path) as writer, glancing(path) as glances:
+        writer.execute(WRITE)
+        glances._on_write()
+        due = glances._timer.when()
+        writer.execute(WRITE)
+        glances._on_write()
+        assert glances._timer.when() == due
+
+
+@contextmanager
+def glancing(path: str, kind: type[sqlite3.Connection] = sqlite3.Connection) -> Iterator[_Glances]:
+    """By hand, and never by themselves."""
+    with (
+        closing(sqlite3.connect(path, factory=kind)) as connection,
+        closing(_Glances(connection, NEVER)) as glances,
+    ):
+        glances.changed.clear()
+        yield glances
+
+
+@pytest.mark.parametrize("error", [ImportError, OSError])
+async def test_a_file_that_cannot_be_watched_is_glanced_at(path, monkeypatch, error):
+    monkeypatch.setitem(sys.modules, "asyncinotify", Unwatchable(error))
+    with writing(path) as writer:
+        async with listening(SqliteDoorbell(path)) as ear:
+            writer.execute(WRITE)
+            await ear.hears()
+
+
+class Unwatchable:
+    """A module of which nothing can be had."""
+
+    def __init__(self, error: type[Exception]) -> None:
+        self.error = error
+
+    def __getattr__(self, name: str) -> Any:
+        raise self.error(name)
+
+
+async def test_a_database_in_memory_is_glanced_at():
+    uri = "file:shared?mode=memory&cache=shared"
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as writer:
+        writer.execute("CREATE TABLE written (text)")
+        async with listening(SqliteDoorbell(uri)):
+            pass
 
 
 # ------------------------------------------------------------------------------------ the setting
