@@ -49,7 +49,7 @@ class Hub:
         self.is_current = False  # whether the last look came to the end of the log
         self.draining = False
         self.tally = Tally()
-        self.wanted: dict[str, float] = {}  # users, by key, whose streams staff ask for; until when
+        self.wanted: dict[str, float] = {}  # users, by key, of whom staff ask; until when
         self.onlookers: set[Any] = set()  # among the streams: of staff who watch the others
         self.readers = Threads(READERS, "notifications-reader")
         # All of them, without a look at each user: a broadcast touches as little memory as can be.
@@ -89,10 +89,20 @@ class Hub:
         only = sum(self.onlookers.issuperset(self.streams.get(pk, ())) for pk in watching)
         return len(self._open) - len(self.onlookers), len(self.streams) - only
 
-    def want(self, user: str) -> None:
-        """For some seconds from now, have all processes say which streams this user has."""
+    def users(self) -> list[Any]:
+        """Who is connected, by their keys; onlookers not counted. From any thread."""
+        watching = {stream.user_id for stream in tuple(self.onlookers)}
+        return [
+            pk
+            for pk, mine in tuple(self.streams.items())
+            if pk not in watching or not self.onlookers.issuperset(mine)
+        ]
+
+    def want(self, user: str, seconds: float = WANTED) -> None:
+        """For so long from now, have all processes say which streams this user has; or, for
+        EVERYBODY, which users they have. From any thread."""
         if user:
-            self.wanted[user] = self.time() + WANTED
+            self.wanted[user] = self.time() + seconds
 
     def wants(self) -> list[str]:
         self.wanted = {user: end for user, end in list(self.wanted.items()) if end > self.time()}

@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from . import acts, canary, doorbell
 from .doorbell_polling import rung
 from .hub import Hub
-from .processes import Reporter, Standing
+from .processes import EVERYBODY, Reporter, Standing
 
 logger = logging.getLogger(__name__)
 
@@ -179,10 +179,13 @@ class RunningHub(Hub):
             canary=self.tally.canary,
             watching=",".join(self.wants()),
             streamed=dict(self.tally.streamed),
-            watched={key: self._streams_of(key) for key in self.reporter.asked},
+            watched={key: self._answer(key) for key in self.reporter.asked},
         )
 
-    def _streams_of(self, key: str) -> list[dict[str, Any]]:
+    def _answer(self, key: str) -> list[Any]:
+        """The streams of the user with this key; or the keys of all users."""
+        if key == EVERYBODY:
+            return list(map(str, self.users()))
         mine = self.streams.get(get_user_model()._meta.pk.to_python(key), {})
         return [stream.described() for stream in tuple(mine) if stream not in self.onlookers]
 

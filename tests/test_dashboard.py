@@ -274,6 +274,7 @@ async def test_onlookers_are_no_readers_and_get_no_messages(inside, browser, peo
     await alice.open()
     (hub,) = RunningHub.all()
     assert hub.present() == (1, 1)
+    assert hub.users() == [people.alice.pk]
     await asend("to all", to=EVERYONE)
     assert await alice.read() == "to all"
     await parts(root)

@@ -16,7 +16,7 @@ from .. import zones
 from ..models import Draft
 from . import copying, drafts, names, permissions, preview
 from .compose_form import AUDIENCE, TEXT, ComposeForm
-from .headcount import count, headcount
+from .headcount import ask_who_is_online, count, headcount
 from .sending import NAME, TEMPLATE, SendingAdmin, refusals
 
 DRAFTS = 20  # that are listed, the newest
@@ -137,6 +137,7 @@ class ComposingAdmin(SendingAdmin):
 
     def show(self, request: Any, form: ComposeForm) -> HttpResponse:
         """The page to write on."""
+        ask_who_is_online()
         context = {
             "title": _("Write a message"),
             "form": form,

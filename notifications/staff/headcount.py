@@ -12,11 +12,13 @@ from django.utils.translation import gettext as _
 
 from .. import processes
 from ..audience import Audience
+from ..processes import EVERYBODY
 from ..running import RunningHub
 from . import words
 
 SAMPLE = 5  # names
 CANDIDATES = 500  # accounts among which they are looked for
+ASKED = 300.0  # s for which processes are asked who is connected to them
 MOST_ONLINE = 10_000  # connected users whom an audience is compared with: 20 questions
 
 
@@ -98,19 +100,30 @@ def _has_field(name: str) -> bool:
 def _online(audience: Audience) -> tuple[int | None, bool]:
     """How many of them are connected, and whether only to this process though there are others.
 
-    Processes report how many users they have, not which. So of everyone the reports tell; of
-    others only this process's own hub, if it has one.
+    Processes report how many users they have, and who they are when they are asked, which is within
+    seconds: see `ask_who_is_online`.
     """
     reports = processes.live(processes.read())
     if audience.everyone and not audience.without:
         return sum(row.users for row in reports) if reports else None, False
     hubs = RunningHub.all()
-    if not hubs:
+    ask_who_is_online()
+    mine = {hub.reporter.id for hub in hubs}
+    others = [row for row in reports if row.pk not in mine and row.users]
+    told = [row.watched[EVERYBODY] for row in others if EVERYBODY in row.watched]
+    if not hubs and not told:
         return None, False
-    connected = list({pk for hub in hubs for pk in tuple(hub.streams)})
+    connected = {pk for hub in hubs for pk in hub.users()}
+    connected |= {get_user_model()._meta.pk.to_python(key) for keys in told for key in keys}
     if len(connected) > MOST_ONLINE:
         return None, False
-    return len(audience.among(connected)), sum(bool(row.users) for row in reports) > 1
+    return len(audience.among(list(connected))), len(told) < len(others)
+
+
+def ask_who_is_online() -> None:
+    """Have all processes tell, for some minutes: somebody is about to count."""
+    for hub in RunningHub.all():
+        hub.want(EVERYBODY, ASKED)
 
 
 def _sample(audience: Audience) -> list[str]:
