@@ -20,9 +20,9 @@ WHOLE = ("notifications/messages.js", "notifications/connect.js")
 
 IMPORT = re.compile(r'^import (?:[^"]* from )?"\./([^"]+)";$', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=const (\w+))", re.MULTILINE)
-NUMBER = re.compile(r"^const ([A-Z_]+) = ([\d_]+);", re.MULTILINE)
+VALUE = re.compile(r"""^const ([A-Z_]+) = ([\d_.]+|"[^"]*");""", re.MULTILINE)
 NAME = re.compile(r"\b[A-Z_]+\b")
-CONST = re.compile(r"^(\s*)const\b", re.MULTILINE)
+CONST = re.compile(r"(^\s*|\()const\b", re.MULTILINE)
 
 
 class StaticFiles(CompressedManifestStaticFilesStorage):
@@ -88,7 +88,7 @@ def whole(path: str, read: Callable[[str], str]) -> str:
             for other in IMPORT.findall(text):
                 take(join(dirname(name), other))
             del texts[name]  # dictionaries are in order: after those it needs
-            texts[name] = IMPORT.sub("", with_numbers(text))
+            texts[name] = IMPORT.sub("", with_values(text))
 
     take(path)
     names = ", ".join(EXPORT.findall(texts[path]))
@@ -99,7 +99,7 @@ def whole(path: str, read: Callable[[str], str]) -> str:
     return f"(() => {{\n{inside}\n}})()"
 
 
-def with_numbers(text: str) -> str:
-    """A module with its numbers where it names them, which is shorter."""
-    numbers = dict(NUMBER.findall(text))
-    return NAME.sub(lambda name: numbers.get(name[0], name[0]), NUMBER.sub("", text))
+def with_values(text: str) -> str:
+    """A module with its numbers and texts where it names them, which is shorter."""
+    values = dict(VALUE.findall(text))
+    return NAME.sub(lambda name: values.get(name[0], name[0]), VALUE.sub("", text))

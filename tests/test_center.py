@@ -241,6 +241,93 @@ async def test_undo_gives_back_what_was_shown_also_before_the_server_has_said_so
     await alice.counts(unread=0)
 
 
+# The events of the stream that have `part` in them come when they are let go.
+HOLD = """(part) => {
+    window.held = [];
+    const listen = EventSource.prototype.addEventListener;
+    EventSource.prototype.addEventListener = function (type, act) {
+        listen.call(this, type, (event) => {
+            if (held && event.data.includes(part)) held.push(() => act(event));
+            else act(event);
+        });
+    };
+}"""
+RELEASE = "held.shift()()"
+# What happens to a row, and to the focus; also what nobody would see, for it is over in a moment.
+WATCH = """(row) => {
+    window.happened = [];
+    const note = ({ attributeName: name, oldValue }) => {
+        if (row.getAttribute(name) !== oldValue) happened.push(`${name} was ${oldValue}`);
+    };
+    new MutationObserver((changes) => changes.forEach(note))
+        .observe(row, { attributeFilter: ["hidden", "data-read"], attributeOldValue: true });
+    row.addEventListener("focusout", () => happened.push("focus went"));
+}"""
+
+
+async def test_an_undone_archive_that_the_stream_tells_of_late_moves_nothing(people, reader):
+    for title in ("one", "two", "three"):
+        await asend(title, to=[people.alice])
+    alice = await reader(people.alice, path=None)
+    await alice.context.add_init_script(f"({HOLD})('archived')")
+    await alice.open()
+    await alice.is_live()
+    await alice.press("Archive", alice.row("two"))
+    await alice.page.wait_for_function("() => held.length")
+    async with alice.page.expect_response("**/unarchive/?unread=1"):
+        await alice.press("Undo")
+    await is_focused(alice, "two")
+    await alice.row("two").evaluate(WATCH)
+    await alice.page.evaluate(RELEASE)
+    await alice.page.wait_for_function("() => held.length")  # "unarchived": what has become of it
+    await alice.page.evaluate(RELEASE)
+    await alice.sees(three=False, two=False, one=False)
+    await is_focused(alice, "two")
+    assert await alice.page.evaluate("happened") == []
+    await awithdraw(await Message.objects.aget(title="one"))  # the list goes on from there
+    await alice.sees(three=False, two=False)
+    await sync_to_async(acts.archive)(people.alice, (await Message.objects.aget(title="two")).pk)
+    await alice.page.wait_for_function("() => held.length")
+    await alice.page.evaluate(RELEASE)
+    await alice.sees(three=False)
+
+
+async def test_an_undo_does_not_overtake_its_archive(people, reader):
+    await asend("one", to=[people.alice])
+    await asend("two", to=[people.alice])
+    alice = await reader(people.alice)
+    await alice.is_live()
+    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
+    await alice.context.route("**/archive/", lambda route: held.set_result(route))
+    await alice.press("Archive", alice.row("two"))
+    archiving = await held
+    answered = alice.page.expect_response
+    async with answered("**/archive/"), answered("**/unarchive/?unread=1"):
+        await alice.press("Undo")
+        await alice.sees(two=False, one=False)
+        await archiving.continue_()
+    await alice.page.reload()
+    await alice.sees(two=False, one=False)
+
+
+async def test_what_fails_takes_back_nothing_else(people, reader):
+    await asend("one", to=[people.alice])
+    await asend("two", to=[people.alice])
+    alice = await reader(people.alice)
+    await alice.is_live()
+    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
+    await alice.context.route("**/archive/", lambda route: held.set_result(route))
+    await alice.context.route("**/read/", lambda route: route.abort())
+    await alice.press("Archive", alice.row("two"))
+    archiving = await held
+    await alice.press("Mark as read", alice.row("one"))
+    await expect(alice.row("one").locator(".failure")).to_be_visible()
+    await alice.sees(one=False)
+    await archiving.continue_()
+    await alice.counts(unread=1)
+    await alice.sees(one=False)
+
+
 async def test_undo_is_offered_for_six_seconds_and_as_long_as_somebody_is_about_it(people, reader):
     await asend("one", to=[people.alice])
     alice = await reader(people.alice, path=None)

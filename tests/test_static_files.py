@@ -117,13 +117,13 @@ def test_a_module_can_have_in_it_all_that_it_imports_once_and_in_order():
     assert text.startswith("export const { all } = (")
 
 
-def test_numbers_stand_where_their_module_names_them():
+def test_numbers_and_texts_stand_where_their_module_names_them():
     texts = {
-        "all.js": 'import "./one.js";\nconst LATE = 5;\nlog(LATE);\n',
-        "one.js": "const LATE = 1_000; // ms\nlog(LATE);\n",
+        "all.js": 'import "./one.js";\nconst LATE = "then";\nfor (const each of LATE) log(LATE);\n',
+        "one.js": "const LATE = 1_000; // ms\nconst PACE = 0.75;\nlog(LATE * PACE);\n",
     }
     text = whole("all.js", texts.__getitem__)
-    assert text.index("log(1_000)") < text.index("log(5)")
+    assert text.index("log(1_000 * 0.75)") < text.index('of "then") log("then")')
     assert "LATE" not in text
 
 

@@ -81,8 +81,8 @@ define("message-center", (center, signal) => {
       try {
         const fresh = await centerOf(await ask(dataset.page ?? location.href));
         if (!isFor(fresh.dataset.user)) return;
-        const beside = find(".more > .failure") ?? "";
-        find(".more").replaceChildren(...fresh.querySelector(".more").childNodes, beside);
+        find(".more a")?.remove();
+        find(".more").prepend(...fresh.querySelector(".more").childNodes);
         inbox.replace(snapshot(fresh));
         render();
         return true;
@@ -110,7 +110,7 @@ define("message-center", (center, signal) => {
   const render = () => {
     const { unread, unseen } = inbox.counts;
     if (inbox.isStale) refresh();
-    const waiting = list.render(inbox.messages);
+    const waiting = list.render(inbox);
     const pill = find(".pill");
     pill.hidden = !waiting;
     pill.textContent = sayNew(capped(waiting));
@@ -174,10 +174,15 @@ define("message-center", (center, signal) => {
     alarm("");
     if (value === "archived") offerUndo(row);
     if (!row) list.reveal(); // all that is marked has been shown
-    list.preview(value, row?.message.id);
-    if (await post(url)) return;
+    const done = { act: value, ids: [row?.message.id], upto: inbox.position };
+    list.acts.add(done);
+    render();
+    const at = row ?? center;
+    const answer = await (at.posted = post(url, at.posted));
+    done.version = answer?.version ?? 0; // of what has failed nothing is shown any more
+    render();
+    if (answer) return;
     undo.hidden = true;
-    list.preview();
     if (state === "signed-out") return;
     fail(row && list.shows(row.message.id) ? row : find("header"), () => act(button, value, url));
   };
@@ -206,11 +211,11 @@ define("message-center", (center, signal) => {
       undo.hidden = true;
       list.focus(row.message.id);
     };
-    clearTimeout(undoTimer);
     endUndo();
   };
 
   const endUndo = () => {
+    clearTimeout(undoTimer);
     undoTimer = setTimeout(() => {
       if (undo.matches(":hover, :focus-within")) endUndo();
       else undo.hidden = true;
@@ -219,23 +224,25 @@ define("message-center", (center, signal) => {
 
   /** The pill has been pressed. Instead of too many the list starts anew. */
   const showNew = () => {
-    inbox.isStale ||= list.render(inbox.messages) > MANY;
+    inbox.isStale ||= list.render(inbox) > MANY;
     const newest = list.reveal();
     render();
     list.focus(newest, false);
   };
 
-  /** Whether it has been done. */
-  const post = async (url) => {
+  /** How things stand when it has been done, after what is `before` it; undefined if it has not. */
+  const post = async (url, before) => {
     const form = find("#acts");
     form.upto.value = inbox.cursor;
-    const headers = { Accept: "application/json" };
+    const body = new FormData(form);
+    await before;
     try {
-      const answer = await ask(url, { method: "POST", headers, body: new FormData(form), keepalive: true });
+      const answer = await ask(url, { method: "POST", headers: { Accept: "application/json" }, body, keepalive: true });
       if (!answer.ok) return;
-      inbox.receive("answer", "", await answer.json());
+      const state = await answer.json();
+      inbox.receive("answer", "", state);
       render();
-      return true;
+      return state;
     } catch {
       // No network.
     }

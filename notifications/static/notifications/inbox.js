@@ -19,8 +19,9 @@ const MARKS = {
   "all-read": { read: true },
 };
 
-/** `message` as it is after `act`. What is archived counts as read, and is when it was archived. */
-export const after = (message, act) => ({ ...message, ...MARKS[act] });
+/** `message` as it is after an act of its reader. What is archived counts as read, and is when it was archived. */
+export const after = (message, { act, ids, upto }) =>
+  (act === "all-read" ? message.position <= upto : ids.includes(message.id)) ? { ...message, ...MARKS[act] } : message;
 
 export const belongs = (message, filter) =>
   filter === "archived" ? message.archived : !message.archived && !(filter === "unread" && message.read);
@@ -102,13 +103,12 @@ export const createInbox = (filter, isFirstPage, snapshot) => {
     if (inbox.version < state.version) inbox.isStale = true;
   };
 
-  const enact = ({ act, ids, upto }) => {
-    const { messages } = inbox;
-    const isKnown = (id) => messages.some((each) => each.id === id);
+  const enact = (done) => {
+    const { act, ids } = done;
+    const isKnown = (id) => inbox.messages.some((each) => each.id === id);
     // What these acts do may bring a message into a list that did not have it.
     if ((act === filter || act === "unarchived") && !ids.every(isKnown)) inbox.isStale = true;
-    const concerns = (each) => (act === "all-read" ? each.position <= upto : ids.includes(each.id));
-    know(messages.map((each) => (concerns(each) ? after(each, act) : each)));
+    know(inbox.messages.map((each) => after(each, done)));
   };
 
   const know = (messages) => {

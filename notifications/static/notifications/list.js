@@ -34,6 +34,7 @@ export const createList = (page) => {
   const letters = page.querySelector("[name=letters]");
   let rows = new Map(); // by id; `message` of a row is what it shows
   let known = [];
+  const acts = new Set(); // {act, ids, upto}, shown before they are known: as of `version`, as soon as that is
   let upto; // the position up to which messages are shown: those after it wait
   let below; // what is on its way,
   let by = 0; // px above its place
@@ -65,8 +66,8 @@ export const createList = (page) => {
     return known;
   };
 
-  /** Show these; or let what is new wait. How many do. */
-  const render = (messages) => {
+  /** Show these, as of that version; or let what is new wait. How many do. */
+  const render = ({ messages, version }) => {
     if (messages !== known) {
       const ids = new Set(messages.map((each) => each.id));
       for (const [id, row] of rows) {
@@ -83,6 +84,10 @@ export const createList = (page) => {
       if (grows) reveal();
       if (first) slide(top - topOf(first));
     }
+    for (const act of acts) {
+      if (act.version <= version) acts.delete(act);
+      for (const row of rows.values()) if (after(row.message, act) !== row.message) mark(row);
+    }
     tidy();
     if (!current?.isConnected || current.hidden) enter(list.querySelector(SHOWN));
     return waiting().length;
@@ -95,14 +100,6 @@ export const createList = (page) => {
     for (const each of all) mark(rows.get(each.id));
     tidy();
     return all[0]?.id;
-  };
-
-  /** Show what `act` will do to one message, or to all, before the server has said so; without it, what is known. */
-  const preview = (act, id) => {
-    for (const row of rows.values()) {
-      if (!id || id === row.message.id) mark(row, after(row.message, act));
-    }
-    tidy();
   };
 
   /** Keep the words for times and days right. */
@@ -181,7 +178,8 @@ export const createList = (page) => {
     for (const each of [...list.children, list]) each.hidden = !each.querySelector(SHOWN);
   };
 
-  const mark = (row, message = row.message) => {
+  const mark = (row) => {
+    const message = [...acts].reduce(after, row.message);
     const had = row.contains(document.activeElement) && document.activeElement;
     row.hidden = message.position > upto || !isShown(message);
     if (had && row.hidden) focusBeside(row);
@@ -222,7 +220,7 @@ export const createList = (page) => {
   letters.checked = localStorage[LETTERS] !== "off";
   letters.onchange = () => (localStorage[LETTERS] = letters.checked ? "on" : "off");
 
-  return { read, render, reveal, preview, tick, shows, focus };
+  return { acts, read, render, reveal, tick, shows, focus };
 };
 
 const topOf = (element) => element.getBoundingClientRect().top;
