@@ -25,6 +25,7 @@ from tests.chromium import NewReader, launch, readers
 from tests.inside import Inside
 from tests.people import People, meet
 from tests.server import COMMANDS, Server, collect
+from tests.shop import ANA, CREATE, Shop
 
 # A busy machine is no failure.
 settings.register_profile("patient", deadline=None)
@@ -121,6 +122,17 @@ def server(servers: Callable[..., Server]) -> Server:
 def production(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment as behind a proxy that ends TLS, with the static files collected."""
     return collect(tmp_path_factory.mktemp("static"))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """The example in examples/embed, running; Ana may log in."""
+    shop = Shop(tmp_path)
+    shop.manage("migrate", "--verbosity", "0")
+    shop.shell(CREATE.format(**ANA))
+    with shop:
+        yield shop
+    assert "Traceback" not in shop.log, shop.log
 
 
 @pytest.fixture(params=sorted(COMMANDS))

@@ -3,8 +3,10 @@
 Add one with `@state`; a page for staff by its address, in STAFF.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,12 +21,15 @@ from playwright.async_api import expect
 
 from notifications import EVERYONE, asend, publish_due, send, update, withdraw
 from notifications.acts import archive, end_streams, read_all
+from notifications.hub import STREAMS_PER_USER
 from notifications.management.commands.demo import send_messages
 from notifications.models import Message
+from tests.browser import Browser
 from tests.chromium import LIST, NewReader, Reader
 from tests.look import PHONE
 from tests.people import People
 from tests.server import Server
+from tests.shop import Shop, sign_in
 
 BODY = """The service is **read-only** for about ten minutes:
 
@@ -43,6 +48,7 @@ class Stage(NamedTuple):
     server: Server
     reader: NewReader
     locale: str
+    shop: Callable[[], Shop]  # starts it
 
     async def alice(self, path: str | None = "/messages/", **options: Any) -> Reader:
         return await self.reader(self.people.alice, path=path, locale=self.locale, **options)
@@ -248,6 +254,20 @@ async def signed_out(stage: Stage) -> Reader:
 
 
 @state
+async def paused(stage: Stage) -> Reader:
+    """More streams than one reader may have: the server asks the oldest to pause."""
+    await stage.fill()
+    alice = await live(stage)
+    async with AsyncExitStack() as others:
+        for _ in range(STREAMS_PER_USER):
+            other = await Browser.log_in(stage.server, stage.people.alice)
+            others.push_async_callback(other.quit)
+            await other.open()
+        await expect(alice.find("[data-state=paused]")).to_be_visible()
+    return alice
+
+
+@state
 async def did_not_work(stage: Stage) -> Reader:
     await stage.fill()
     alice = await stage.alice()
@@ -308,6 +328,18 @@ async def dropdown(stage: Stage) -> Reader:
 
 
 @state
+async def dropdown_with_something_new(stage: Stage) -> Reader:
+    """It comes while the dropdown is open, and somebody in its list: no toast, but a pill."""
+    alice = await at_home(stage)
+    await alice.find(".bell").click()
+    await alice.find(".bell-panel li").first.focus()
+    await asend("The lift is broken again", to=[stage.people.alice], level="warning")
+    await expect(alice.find(".bell-panel .pill")).to_be_visible()
+    await expect(alice.find(".bell-toasts")).to_be_hidden()
+    return alice
+
+
+@state
 async def dropdown_empty(stage: Stage) -> Reader:
     alice = await stage.alice("/")
     await alice.find(".bell").click()
@@ -358,6 +390,13 @@ async def message_corrected_while_open(stage: Stage) -> Reader:
 
 
 @state
+async def message_on_paper(stage: Stage) -> Reader:
+    _, alice = await open_message(stage)
+    await alice.page.emulate_media(media="print")
+    return alice
+
+
+@state
 async def message_withdrawn(stage: Stage) -> Reader:
     message, alice = await open_message(stage)
     await sync_to_async(withdraw)(message)
@@ -374,6 +413,64 @@ async def message_expired(stage: Stage) -> Reader:
     await sync_to_async(publish_due)()
     await alice.page.reload()
     return alice
+
+
+# -------------------------------------------------------------------------- in another project
+
+TELL = """
+from notifications import EVERYONE, send
+for key, words in {
+    "harvest": {"title": "The spring harvest is here", "body": "**Friday**.", "link": "/?spring"},
+    "closed": {"title": "Closed on Monday", "level": "warning"},
+    "order": {"title": "您的龙井已寄出", "body": "预计三天内送达。", "level": "success"},
+    "card": {"title": "Your card was not accepted", "body": "Please check it.", "level": "error"},
+}.items():
+    send(key=key, to=EVERYONE, **words)
+"""
+
+
+async def shopping(stage: Stage) -> Reader:
+    """Ana, in the shop of examples/embed, which is in English alone."""
+    shop = await asyncio.to_thread(stage.shop)
+    ana = await stage.reader(path=None, locale=stage.locale)
+    ana.url = shop.url
+    await ana.open("/login/")
+    return await sign_in(ana)
+
+
+@state
+async def shop_toast(stage: Stage) -> Reader:
+    ana = await shopping(stage)
+    new = ("broadcast", "The kettle is on", "--body", "Come in.", "--level", "success")
+    await asyncio.to_thread(stage.shop().manage, *new)
+    await expect(ana.find(".bell-toasts li")).to_be_visible()
+    await ana.page.keyboard.press("F8")  # the focus holds it
+    return ana
+
+
+@state
+async def shop_dropdown(stage: Stage) -> Reader:
+    await asyncio.to_thread(stage.shop().shell, TELL)
+    ana = await shopping(stage)
+    await ana.find("message-bell > a").click()
+    await expect(ana.find(".bell-panel li").first).to_be_visible()
+    return ana
+
+
+@state
+async def shop_messages(stage: Stage) -> Reader:
+    await asyncio.to_thread(stage.shop().shell, TELL)
+    ana = await shopping(stage)
+    await ana.page.goto(f"{ana.url}/inbox/")
+    return ana
+
+
+@state
+async def shop_message(stage: Stage) -> Reader:
+    ana = await shop_messages(stage)
+    await ana.row("The spring harvest is here").locator(".title").click()
+    await expect(ana.find("article h1")).to_be_visible()
+    return ana
 
 
 # ---------------------------------------------------------------------------------------- for staff
@@ -393,3 +490,23 @@ async def staff(path: str, stage: Stage) -> Reader:
 
 
 STATES |= {name: partial(staff, path) for name, path in STAFF.items()}
+
+
+async def watching(stage: Stage, path: str, part: str) -> Reader:
+    """What staff see of alice, who is here, as soon as her process has said so."""
+    await stage.fill()
+    await live(stage)
+    root = await stage.root(path)
+    await expect(root.find(f"[data-part={part}] tbody td:nth-child(3)").first).to_be_visible()
+    return root
+
+
+@state
+async def staff_dashboard(stage: Stage) -> Reader:
+    return await watching(stage, "/admin/notifications/process/", "processes")
+
+
+@state
+async def staff_watching_one(stage: Stage) -> Reader:
+    path = "/admin/notifications/process/user/?name=alice"
+    return await watching(stage, path, "streams_of_user")

@@ -1,78 +1,26 @@
 """In another project: examples/embed, with users, a base template and colours of its own."""
 
 import asyncio
-import os
 import re
-import subprocess
-import sys
 import tomllib
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 import pytest_asyncio
 from django.urls import reverse
 from playwright.async_api import Browser, expect
 
 from notifications import send
-from tests.chromium import NewReader, Reader, needs_chromium, readers
-from tests.server import ROOT, Server
+from tests.chromium import NewReader, needs_chromium, readers
+from tests.server import ROOT
+from tests.shop import Shop, sign_in
 from tests.test_docs import README, names
-
-EXAMPLE = ROOT / "examples" / "embed"
-ANA = {"email": "ana@example.com", "password": "tea"}
-CREATE = "from shop.models import Customer; Customer.objects.create_user({email!r}, {password!r})"
-
-
-class Shop(Server):
-    """The example, served as its README says, on a database of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.env = {
-            "DJANGO_SETTINGS_MODULE": "shop.settings",
-            "PYTHONPATH": os.pathsep.join(map(str, (EXAMPLE, ROOT))),  # or `pip install ../..`
-            "SHOP_DATABASE": str(folder / "shop.sqlite3"),
-        }
-        super().__init__("daphne", folder, "shop.asgi:application", **self.env)
-
-    def manage(self, *args: str) -> str:
-        command = [sys.executable, EXAMPLE / "manage.py", *args]
-        done = subprocess.run(command, env=os.environ | self.env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/login/", trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(tmp_path)
-    shop.manage("migrate", "--verbosity", "0")
-    shop.manage("shell", "-c", CREATE.format(**ANA))
-    with shop:
-        yield shop
-    assert "Traceback" not in shop.log, shop.log
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visitor(chromium: Browser, shop: Shop, db: None) -> AsyncIterator[NewReader]:
     async for start in readers(chromium, shop):
         yield start
-
-
-async def log_in(visitor: NewReader, **options: Any) -> Reader:
-    ana = await visitor(path="/login/", **options)
-    await ana.page.get_by_label("Email").fill(ANA["email"])
-    await ana.page.get_by_label("Password").fill(ANA["password"])
-    await ana.press("Log in")
-    await ana.page.wait_for_url(f"{ana.url}/")
-    return ana
 
 
 def colour(name: str) -> str:
@@ -83,7 +31,7 @@ def colour(name: str) -> str:
 @pytest.mark.only("sqlite")
 @pytest.mark.asyncio(loop_scope="session")
 async def test_the_bell_is_live_in_a_project_of_its_own_kind_and_looks_like_it(shop, visitor):
-    ana = await log_in(visitor)
+    ana = await sign_in(await visitor(path="/login/"))
     link = ana.find("message-bell > a")
     await expect(link).to_have_attribute("aria-expanded", "false")
     await asyncio.to_thread(shop.manage, "broadcast", "The spring harvest is here")
@@ -117,7 +65,7 @@ async def test_without_scripts_the_bell_leads_to_the_message_center(shop, visito
     await asyncio.to_thread(
         shop.manage, "broadcast", "Closed on Monday", "--to", "user:ana@example.com"
     )
-    ana = await log_in(visitor, scripts=False)
+    ana = await sign_in(await visitor(path="/login/", scripts=False))
     await ana.page.get_by_role("link", name="Messages, 1 new, 1 unread").click()
     await expect(ana.find("message-center .title")).to_have_text("Closed on Monday")
 
@@ -153,7 +101,8 @@ SWITCH_OFF = """() => [...document.styleSheets].filter((sheet) =>
 @pytest.mark.asyncio(loop_scope="session")
 async def test_its_styles_and_those_of_the_page_leave_each_other_alone(shop, visitor):
     await asyncio.to_thread(shop.manage, "broadcast", "Closed on Monday", "--body", "All *day*.")
-    ana = await log_in(visitor, reduced_motion="reduce")  # nothing is on its way
+    # Nothing is on its way when it is looked at.
+    ana = await sign_in(await visitor(path="/login/", reduced_motion="reduce"))
     await ana.find("message-bell > a").click()
     await expect(ana.find(".bell-panel li")).to_be_visible()
 

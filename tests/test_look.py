@@ -6,7 +6,7 @@ axe finds nothing, nothing is cut off, and of each there is a screenshot in `scr
 from itertools import product
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from notifications import asend
 from tests.chromium import needs_chromium
@@ -35,14 +35,15 @@ LANGUAGES = {"en": "en-GB", "zh": "zh-CN"}
 
 
 @pytest.mark.parametrize("name", STATES)
-async def test_nobody_is_kept_out(people, server, reader, name, record_property):
+async def test_nobody_is_kept_out(people, server, reader, name, request, record_property):
     """axe finds nothing, and nothing is cut off at 400 %."""
     found: list[str] = []
     complaints: list[str] = []
     for language, locale in LANGUAGES.items():
         if server.process.poll() is not None:
             server.start()
-        someone = await STATES[name](Stage(people, server, reader, locale))
+        stage = Stage(people, server, reader, locale, lambda: request.getfixturevalue("shop"))
+        someone = await STATES[name](stage)
         found += await look_around(someone.page, f"{name}-{language}")
         if language == "en":
             await take_others(someone.page, name)
@@ -101,3 +102,38 @@ async def test_where_the_system_chooses_the_colours_nothing_is_said_by_colour_al
     assert chosen != await style(".choose a:not([aria-current])", "borderTopColor")
     await alice.find("li[data-id]").focus()
     assert await style("li[data-id]", "outlineStyle") == "solid"
+
+
+async def test_what_waits_is_told_over_the_heading_of_the_day_and_covers_nothing(people, reader):
+    await asend("one", to=[people.alice])
+    alice = await reader(people.alice, viewport=PHONE)
+    await alice.is_live()
+
+    async def waits(where: str) -> None:
+        await alice.find(f"{where} li[data-id]").first.focus()
+        await asend("It waits", to=[people.alice])
+        await expect(alice.find(f"{where} .pill")).to_be_visible()
+        pill, day = [
+            await alice.find(f"{where} {part}").bounding_box() for part in (".pill", ".list h2")
+        ]
+        assert day["y"] <= pill["y"]
+        assert pill["y"] + pill["height"] <= day["y"] + day["height"]
+
+    await waits("main")
+    await alice.page.goto(alice.url)
+    await alice.find(".bell").click()
+    await waits(".bell-panel")
+
+
+async def test_texts_are_read_in_their_own_direction_whatever_that_of_the_page(people, reader):
+    await asend("مرحبا", to=[people.alice], body="مرحبا بكم.", sender=people.root)
+    await asend("Hello.", to=[people.alice], body="Come in.", link="/a/", sender=people.root)
+    alice = await reader(people.alice)
+    await turn(alice.page, "rtl")
+
+    async def directions(title: str) -> list[str]:
+        script = "(all) => all.map((each) => getComputedStyle(each).direction)"
+        return await alice.row(title).locator(".title, .sender, .body, .link").evaluate_all(script)
+
+    assert await directions("Hello.") == ["ltr"] * 4
+    assert await directions("مرحبا") == ["rtl", "ltr", "rtl", "ltr"]
