@@ -17,7 +17,7 @@ from httpx_sse import EventSource
 
 from notifications import asend
 
-PATIENCE = 10.0  # s for an event that must come; a test that has to wait so long has failed
+PATIENCE = 20.0  # s for an event that must come; a test that has to wait so long has failed
 STREAM = "/messages/stream/"
 LOG = {"message", "update", "withdrawn"}  # events that tell of the log
 

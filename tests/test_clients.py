@@ -77,16 +77,21 @@ async def node(url: str, session: str) -> AsyncIterator["asyncio.Queue[str]"]:
 @pytest.mark.parametrize("client", [python, node])
 async def test_a_client_comes_back_by_itself_and_misses_nothing(server, people, client):
     session = await sync_to_async(new_session)(people.alice)
-    async with client(server.url + STREAM, session) as heard, asyncio.timeout(PATIENCE):
-        assert await heard.get() == "ready"
+    async with client(server.url + STREAM, session) as heard:
+        await hears(heard, "ready")
         await asend("one", to=EVERYONE)
-        assert await heard.get() == "one"
+        await hears(heard, "one")
         await asyncio.to_thread(server.kill)
         await asend("two", to=EVERYONE)
         await asyncio.to_thread(server.start)
         await asend("three", to=EVERYONE)
-        assert [await heard.get() for _ in range(3)] == ["ready", "two", "three"]
+        await hears(heard, "ready", "two", "three")
         await asyncio.to_thread(server.stop)
         await asyncio.to_thread(server.start)
         await asend("four", to=[people.alice])
-        assert [await heard.get() for _ in range(2)] == ["ready", "four"]
+        await hears(heard, "ready", "four")
+
+
+async def hears(heard: "asyncio.Queue[str]", *words: str) -> None:
+    async with asyncio.timeout(PATIENCE):
+        assert [await heard.get() for _ in words] == list(words)

@@ -496,7 +496,7 @@ class Late(sqlite3.Connection):
 async def test_what_is_committed_a_while_after_it_is_written_is_heard_soon_too(path):
     with writing(path) as writer, glancing(path, Late) as glances:
         writer.execute(WRITE)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await glances.changed.wait()
 
 

@@ -192,7 +192,7 @@ async def test_a_report_comes_by_itself(inside, browser, people):
     async def look():
         rows.extend([row async for row in Process.objects.all()])
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not rows:
             await look()
 

@@ -275,13 +275,13 @@ async def test_three_tabs_show_one_toast(people, reader):
     async def shown():
         return sum([await page.locator(TOASTS).count() for page in pages])
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not await shown():
             pass
     await asend("two", to=[people.alice])
     for page in pages:
         await expect(page.locator(".bell-badge")).to_have_text("2")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while await shown() < 2:
             pass
     assert await shown() == 2
@@ -338,16 +338,16 @@ async def test_who_looks_elsewhere_is_notified_once_and_no_longer_than_it_is_new
     async def all_notes():
         return [note for page in pages for note in await notes(page)]
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not await all_notes():
             pass
     await asend("two", to=[people.alice])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while len(await all_notes()) < 2:
             pass
     assert sorted(await all_notes()) == [["one", "some text", True], ["two", "", True]]
     await sync_to_async(acts.read)(people.alice, message.pk)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while ["one", "some text", True] in await all_notes():
             pass
     assert sorted(await all_notes()) == [["one", "some text", False], ["two", "", True]]

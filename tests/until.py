@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     """Return as soon as `condition()`; fail when it does not come true within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
