@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -26,6 +26,7 @@ BROADCASTS = 5_000  # messages to everyone: four or five a day for three years
 HEAVY = 10_000  # messages by name to each of the two heavy users
 COMPANY = 100_000  # members of the large group
 TEAMS = 50  # smaller groups, each of one in 250 accounts
+HALF = TEAMS + 2  # the group of half of the accounts, and half of the large group's members
 STATES = 500  # users whose states are read at once
 ADMIN_PAGE = 100  # messages on a page of Django's admin
 
@@ -41,10 +42,11 @@ class Size:
     """How many rows there are, and how often in the log each kind of message comes."""
 
     accounts: int
+    messages: int
 
-    @property
-    def messages(self) -> int:
-        return self.accounts * 5 // 4
+    @classmethod
+    def of(cls, accounts: int) -> "Size":
+        return cls(accounts, accounts * 5 // 4)
 
     @property
     def diligent(self) -> int:
@@ -160,7 +162,7 @@ def _rows(size: Size) -> Iterator[tuple[str, list[Any]]]:
     yield (
         f"""INSERT INTO {user} (id, username, password, first_name, last_name, email,
             is_superuser, is_staff, is_active, date_joined) {numbers(size.accounts)}
-        SELECT i, i, '!', '', '', '', FALSE, FALSE, TRUE, at FROM n JOIN {month}""",
+        SELECT i, i, '!', '', '', '', FALSE, FALSE, MOD(i, 50) <> 30, at FROM n JOIN {month}""",
         values,
     )
     yield (
@@ -174,10 +176,11 @@ def _rows(size: Size) -> Iterator[tuple[str, list[Any]]]:
         SELECT username, 'x', %s FROM {user} WHERE MOD(id, 2) = 0""",
         [days(9)],
     )
-    yield f"INSERT INTO {group} (id, name) {numbers(TEAMS + 1)} SELECT i, i FROM n", []
+    yield f"INSERT INTO {group} (id, name) {numbers(HALF)} SELECT i, i FROM n", []
     for group_id, which in (
         ("1", f"MOD(id, {max(size.accounts // COMPANY, 1)}) = 0"),
         ("2 + MOD(id, 250)", f"MOD(id, 250) < {TEAMS}"),
+        (str(HALF), "MOD(id, 40) < 20"),
     ):
         yield (
             f"""INSERT INTO {members} (user_id, group_id)
@@ -404,11 +407,15 @@ def measure(size: Size) -> None:
     ):
         page = list(of[:ADMIN_PAGE])
         row(f"admin: reach of the {len(page)} {name} messages", lambda: reach.attach(page), 3)  # noqa: B023
-    company = Group.objects.get(pk=1)
+    company, half = Group.objects.get(pk=1), Group.objects.get(pk=HALF)
+    named = list(User.objects.filter(pk__gt=SPECIAL).order_by("pk")[:3_000])
     for name, audience in (
         ("everyone", Audience.of(EVERYONE)),
         ("the large group", Audience.of(company)),
         ("everyone but the large group", Audience.of(EVERYONE, company)),
+        ("everyone but half", Audience.of(EVERYONE, half)),
+        ("the large group but half", Audience.of(company, half)),
+        ("3,000 names but half", Audience.of(named, half)),
     ):
         row(f"admin: count {name}", lambda: headcount(audience, by_name=True))  # noqa: B023
     for name, query in STAFF.items():
@@ -456,9 +463,14 @@ def main() -> None:
     parser.add_argument(
         "--accounts", type=int, choices=[10_000, 100_000, 1_000_000], default=1_000_000
     )
+    parser.add_argument(
+        "--messages", type=int, choices=[1_000_000], help="so many instead of 5 for 4 accounts"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the database, and use a kept one")
     options = parser.parse_args()
-    size = Size(options.accounts)
+    size = Size.of(options.accounts)
+    if options.messages:
+        size = replace(size, messages=options.messages)
     with database("_scale", options.keep):
         from notifications.models import Head
 

@@ -1,6 +1,6 @@
 """For whom a message is, and the rows that give those people the right to read it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import models, transaction
-from django.db.models import Q, QuerySet, Value
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Value
 from django.dispatch import Signal
 from django.utils.translation import gettext as _
 
@@ -88,46 +88,62 @@ class Audience:
     def _names_somebody(self) -> bool:
         return bool(self.users or self.pks or self.groups)
 
-    def people(self) -> QuerySet[Any]:
-        """The accounts it comes to at this moment, each once."""
-        everybody = self.everybody()
-        return everybody.exclude(self.without._condition()) if self.without else everybody
-
     def everybody(self) -> QuerySet[Any]:
-        """As `people`, with those who are left out."""
+        """The accounts it comes to at this moment, each once, with those who are left out."""
         return _users().all() if self.everyone else _users().filter(self._condition())
 
-    def left_out(self) -> QuerySet[Any] | None:
-        """Of `everybody`, those who are left out; None when nobody can be."""
-        return self.everybody().filter(self.without._condition()) if self.without else None
+    def size(self) -> int:
+        """How many `everybody` is."""
+        return _count_members(self.groups) if self._is_groups else self.everybody().count()
+
+    def both(self, other: "Audience") -> QuerySet[Any]:
+        """Of `everybody`, who is in the `other` audience, too."""
+        return self.everybody().filter(other._condition())
+
+    def size_of_both(self, other: "Audience") -> int:
+        """How many `both` is.
+
+        Of groups by adding up: how many are in any of them, an index tells. To look for each member
+        of one in the other takes several times as long.
+        """
+        if self.everyone:
+            return other.size()
+        if self._is_groups and other._is_groups:
+            together = Audience(groups=self.groups + other.groups)
+            return self.size() + other.size() - together.size()
+        return self.both(other).count()
+
+    @property
+    def _is_groups(self) -> bool:
+        return not (self.everyone or self.users or self.pks) and bool(self.groups)
 
     def some(self) -> QuerySet[Any]:
-        """Of `everybody`, those who are found most quickly; some of them twice."""
+        """Of `everybody`, those who are found most quickly, but for users by their keys; some of
+        them twice."""
         if self.everyone:
             return _users().order_by("pk")
-        return _members(self.groups) if self.groups else self.users[0]
+        if self.groups:
+            return _members(self.groups)
+        return self.users[0] if self.users else _users().none()
 
-    def split(self) -> tuple["Audience | None", Iterator[list[Any]]]:
-        """To count it by: what the database is best at, and users by their keys, in parts that any
-        database takes. They overlap."""
-        at_once = replace(self, pks=[]) if self.everyone or self.users or self.groups else None
-        return at_once, batches(self.pks)
-
-    def among(self, pks: list[Any]) -> set[Any]:
+    def among(self, pks: Collection[Any]) -> set[Any]:
         """Who of these users it comes to."""
-        found = set(pks) if self.everyone else set(pks) & set(self.pks)
+        found = set(pks) if self.everyone else set(pks).intersection(self.pks)
         rows = [*self.users, *([_members(self.groups)] if self.groups else [])]
-        for part in batches(pks):
+        for part in batches([] if self.everyone else pks):
             for users in rows:
                 found.update(users.filter(pk__in=part).values_list("pk", flat=True))
         return found - (self.without.among(pks) if self.without else set())
 
     def _condition(self) -> Q:
+        if self._is_groups:
+            # Asked of each account that is looked at, not read for all: those may be few.
+            return Q(Exists(_memberships(self.groups).filter(**{_member_field(): OuterRef("pk")})))
         found = Q(pk__in=[])
         for users in self._by_name():
             found |= Q(pk__in=users.values("pk"))
         if self.groups:
-            found |= Q(pk__in=_member_keys(self.groups))
+            found |= Q(pk__in=_memberships(self.groups).values(_member_field()))
         return found
 
     def _by_name(self) -> list[QuerySet[Any]]:
@@ -197,12 +213,26 @@ def _members(groups: list[Group]) -> QuerySet[Any]:
     return _users().filter(groups__in=groups)
 
 
-def _member_keys(groups: list[Group]) -> QuerySet[Any, Any]:
-    """As `_members`, the keys alone: from the table that says who is in which group."""
+def _memberships(groups: list[Group]) -> QuerySet[Any]:
+    """As `_members`, from the table that says who is in which group."""
     field: Any = get_user_model()._meta.get_field("groups")
     rows = field.remote_field.through._default_manager
-    rows = rows.filter(**{f"{field.m2m_reverse_field_name()}__in": groups})
-    return rows.values(field.m2m_field_name())
+    return rows.filter(**{f"{field.m2m_reverse_field_name()}__in": groups})
+
+
+def _member_field() -> str:
+    field: Any = get_user_model()._meta.get_field("groups")
+    return field.m2m_field_name()
+
+
+def _count_members(groups: list[Group]) -> int:
+    """How many are in any of them. Without a look at the accounts, unless some are hidden."""
+    rows, member = _memberships(groups), _member_field()
+    if _users().all().query.where:
+        rows = rows.filter(**{f"{member}__in": _users().values("pk")})
+    if len(set(groups)) == 1:  # nobody is twice in one
+        return rows.count()
+    return rows.aggregate(count=Count(member, distinct=True))["count"]
 
 
 def _chunks(users: QuerySet[Any]) -> Iterator[QuerySet[Any]]:

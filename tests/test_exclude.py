@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, UserManager
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
@@ -90,21 +90,50 @@ async def test_an_open_stream_of_who_is_left_out_stays_silent(people, server, br
 
 def test_the_count_is_what_comes_of_it(people, crew):
     """Whoever is counted before is a recipient afterwards, and nobody else."""
-    Group.objects.create(name="empty")
-    crowd(4)
-    person("gone", is_active=False)
+    empty, deck = (Group.objects.create(name=name) for name in ("empty", "deck"))
+    many = crowd(4)
+    gone = person("gone", is_active=False)
+    crew.user_set.add(gone, *many[:2])
+    deck.user_set.add(gone, people.root, *many[1:3])
+    some = type(gone).objects.filter(pk__in=[many[0].pk, people.bob.pk])
     for to, exclude in [
         (EVERYONE, ()),
         (EVERYONE, [people.bob]),
+        (EVERYONE, crew),
         (EVERYONE, [crew, people.alice]),
+        (EVERYONE, [crew, gone, deck, some]),
+        (crew, ()),
+        ([crew, deck], [empty]),
+        ([crew, deck], [deck]),
+        (crew, deck),
+        (crew, [deck, gone, people.alice]),
+        ([crew, gone], [gone]),
         ([crew, people.alice, people.bob], [people.root]),
         ([crew, people.bob], [crew]),
+        ([crew, some, people.root], [deck, people.bob]),
+        ([some, gone], [some]),
         (list(people), [people.bob, people.alice]),
     ]:
         counted = count(Audience.of(to, exclude))
         message = send("Hello", to=to, exclude=exclude)
-        rows = message.recipients.count()
-        assert counted.people == (len(type(people.bob).objects.all()) if message.everyone else rows)
-        assert counted.inactive == (to is EVERYONE)
-        everybody = Audience.of(to).people().count()
-        assert counted.people + counted.left_out == everybody
+        got = message.recipients.values("user")
+        accounts = type(gone).objects.filter(**({} if message.everyone else {"pk__in": got}))
+        assert counted.people == accounts.count(), (to, exclude)
+        assert counted.inactive == accounts.filter(is_active=False).count(), (to, exclude)
+        everybody = Audience.of(to).everybody().count()
+        assert counted.people + counted.left_out == everybody, (to, exclude)
+
+
+def test_who_is_hidden_by_the_default_manager_is_not_counted(people, crew, monkeypatch):
+    """As nothing is sent to them."""
+
+    class Shown(UserManager):
+        def get_queryset(self):
+            return super().get_queryset().exclude(username="alice")
+
+    manager = Shown()
+    manager.model = type(people.alice)
+    monkeypatch.setattr(type(people.alice)._meta, "default_manager", manager)
+    crew.user_set.add(people.bob)
+    counted = count(Audience.of(crew))
+    assert counted.people == send("Hello", to=crew).recipients.count() == 1

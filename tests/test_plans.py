@@ -9,10 +9,11 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from itertools import starmap
+from typing import Any, Self
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import connection
@@ -20,15 +21,17 @@ from django.test import Client
 from django.utils import timezone
 
 from benchmarks import scale
-from notifications import access, acts, inbox, log, publish_due, send
+from notifications import EVERYONE, access, acts, inbox, log, publish_due, send
+from notifications.audience import Audience
 from notifications.cursor import Cursor
 from notifications.models import Change, Inbox, Message, Recipient
 from notifications.staff import reach
+from notifications.staff.headcount import count
 from notifications.staff.listing import MessageList
 
 pytestmark = pytest.mark.django_db  # each test in a transaction that is rolled back
 
-SIZE = scale.Size(4_000)
+SIZE = scale.Size.of(4_000)
 GROWING = {model._meta.db_table: model for model in
            (Message, Recipient, Change, Inbox, User, Session)}  # fmt: skip
 ALIASES = {"m": Message, "r": Recipient, "c": Change, "i": Inbox, "i2": Inbox}  # in SQL by hand
@@ -133,6 +136,83 @@ def test_a_question_that_is_asked_all_day_walks_through_no_growing_table(questio
         QUESTIONS[question]()
     assert statements
     assert not [(walk, sql) for sql, params in statements for walk in walked(sql, params)]
+
+
+COMPANY, HALF = (Group(pk=pk) for pk in (1, scale.HALF))
+AUDIENCES: dict[str, Callable[[], tuple[Any, Any]]] = {
+    "everyone": lambda: (EVERYONE, ()),
+    "everyone but half": lambda: (EVERYONE, HALF),
+    "a group": lambda: (COMPANY, ()),
+    "two groups": lambda: ([COMPANY, HALF], ()),
+    "a group but half": lambda: (COMPANY, HALF),
+    "a group but many by name": lambda: (COMPANY, many()),
+    "many by name but a group": lambda: (many(), HALF),
+}
+# Rows, or what SQLite calls instructions, for each account or membership.
+MOST = {"postgresql": 6, "mysql": 3, "sqlite": 12}
+
+
+def many() -> list[User]:
+    return [User(pk=pk) for pk in range(scale.SPECIAL + 1, SIZE.accounts, 2)]
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_to_count_an_audience_looks_at_each_account_a_few_times(audience):
+    of = Audience.of(*AUDIENCES[audience]())
+    rows = User.objects.count() + User.groups.through.objects.count()
+    with Work() as work:
+        assert count(of).people
+    assert work.done / rows < MOST[connection.vendor]
+
+
+class Work:
+    """How much the database does meanwhile, by its own account."""
+
+    done = 0
+
+    def __enter__(self) -> Self:
+        self._statements: list[tuple[str, Any]] = []
+        if connection.vendor == "sqlite":
+            connection.connection.set_progress_handler(self._another, 1)
+        self._recording = connection.execute_wrapper(self._record)
+        self._recording.__enter__()
+        self._before = self._handled()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.done += self._handled() - self._before
+        self._recording.__exit__(None, None, None)
+        if connection.vendor == "sqlite":
+            connection.connection.set_progress_handler(None, 0)
+        elif connection.vendor == "postgresql":
+            self.done = sum(starmap(_rows_of, self._statements))
+
+    def _another(self) -> None:
+        self.done += 1
+
+    def _record(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        self._statements.append((sql, params))
+        return execute(sql, params, many, context)
+
+    @staticmethod
+    def _handled() -> int:
+        """MariaDB counts what it reads and puts aside, on this connection."""
+        if connection.vendor != "mysql":
+            return 0
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW SESSION STATUS WHERE Variable_name REGEXP '^Handler_(read|tmp)'")
+            return sum(int(number) for _, number in cursor.fetchall())
+
+
+def _rows_of(sql: str, params: Any) -> int:
+    """Which PostgreSQL touches for this."""
+    plan = json.loads(_explain("EXPLAIN (ANALYZE, FORMAT JSON)", sql, params)[0])
+    return sum(
+        value * node["Actual Loops"]
+        for node in _nodes(plan[0]["Plan"], "Plans")
+        for name, value in node.items()
+        if name == "Actual Rows" or name.startswith("Rows Removed")
+    )
 
 
 # ------------------------------------------------------------------ what each database tells of it

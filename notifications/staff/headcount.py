@@ -1,7 +1,6 @@
 """How many people an audience comes to, before anything is sent: for the form, the review and the
 command, so that they say the same. Counted by the database: no account is loaded."""
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from .. import processes
 from ..audience import Audience
+from ..batches import batches
 from ..processes import EVERYBODY
 from ..running import RunningHub
 from . import words
@@ -50,14 +50,22 @@ class Headcount:
 
 def count(audience: Audience) -> Headcount:
     """The numbers alone."""
-    at_once, parts = audience.split()
-    found = _numbers(at_once) if at_once else Counter()
-    for part in parts:
-        new = set(part) - replace(at_once, without=None).among(part) if at_once else set(part)
-        without = audience.without.among(list(new)) if audience.without else set()
-        found += Counter(people=len(new - without), left_out=len(without))
-        found += Counter(inactive=_inactive(_users().filter(pk__in=new - without)))
-    return Headcount(found["people"], found["inactive"], found["left_out"])
+    everybody, without = replace(audience, without=None), audience.without or Audience()
+    to, but = replace(everybody, pks=[]), replace(without, pks=[])  # what is counted at once
+    left_out = to.size_of_both(but)
+    people = to.size() - left_out
+    inactive = _inactive(to.everybody())
+    if inactive and left_out:
+        inactive -= _inactive(to.both(but))
+    named, not_named = set(everybody.pks), set(without.pks)
+    for keys in batches(named | not_named):  # what difference it makes that these are named, too
+        had, lacked = to.among(keys), but.among(keys)
+        have, lack = had | named.intersection(keys), lacked | not_named.intersection(keys)
+        before, after = had - lacked, have - lack
+        people += len(after) - len(before)
+        left_out += len(have & lack) - len(had & lacked)
+        inactive += _inactive_among(after - before) - _inactive_among(before - after)
+    return Headcount(people, inactive, left_out)
 
 
 def headcount(audience: Audience, by_name: bool) -> Headcount:
@@ -71,22 +79,16 @@ def headcount(audience: Audience, by_name: bool) -> Headcount:
     )  # fmt: skip
 
 
-def _numbers(audience: Audience) -> Counter[str]:
-    everybody, left_out = audience.everybody(), audience.left_out()
-    found = Counter(people=everybody.count(), inactive=_inactive(everybody))
-    if left_out is not None:  # less these: quicker than to ask of each account whether it is
-        found["left_out"] = left_out.count()
-        found["people"] -= found["left_out"]
-        found["inactive"] -= _inactive(left_out) if found["inactive"] else 0
-    return found
-
-
 def _users() -> Any:
     return get_user_model()._default_manager
 
 
 def _inactive(users: QuerySet[Any]) -> int:
     return users.filter(is_active=False).count() if _has_field("is_active") else 0
+
+
+def _inactive_among(pks: set[Any]) -> int:
+    return _inactive(_users().filter(pk__in=pks))
 
 
 def _has_field(name: str) -> bool:
@@ -130,9 +132,9 @@ def _sample(audience: Audience) -> list[str]:
     """The names of some, as quickly as they are found: of those who come first, the first who are
     not left out."""
     name: Any = get_user_model().USERNAME_FIELD
-    at_once, parts = audience.split()
-    found = dict(at_once.some().values_list("pk", name)[:CANDIDATES]) if at_once else {}
+    found = dict(audience.some().values_list("pk", name)[:CANDIDATES])
     if len(found) < CANDIDATES:
-        found |= dict(_users().filter(pk__in=next(parts, [])).values_list("pk", name))
-    without = audience.without.among(list(found)) if audience.without else set()
+        named = next(batches(audience.pks), [])
+        found |= dict(_users().filter(pk__in=named).values_list("pk", name))
+    without = audience.without.among(found) if audience.without else set()
     return [found[pk] for pk in found if pk not in without][:SAMPLE]
