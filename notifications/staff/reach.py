@@ -99,9 +99,11 @@ def _left_out(messages: Sequence[Message]) -> dict[int, list[str]]:
 
 
 def _names(messages: Sequence[Message], relation: str, name: str) -> dict[int, list[str]]:
+    """From the table of the relation: MariaDB may walk that of the messages, asked by theirs."""
+    field: Any = Message._meta.get_field(relation)
+    path = f"{field.m2m_reverse_field_name()}__{name}"
+    rows = field.remote_field.through._default_manager.filter(message__in=messages)
     found: dict[int, list[str]] = defaultdict(list)
-    path = f"{relation}__{name}"
-    rows = Message.objects.filter(pk__in=[m.pk for m in messages]).exclude(**{relation: None})
-    for message_id, each in rows.order_by(path).values_list("pk", path):
+    for message_id, each in rows.order_by(path).values_list("message_id", path):
         found[message_id].append(each)
     return found
