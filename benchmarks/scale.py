@@ -423,6 +423,7 @@ def measure(size: Size) -> None:
     for name, of in (
         ("newest", Message.objects.all()),
         ("large", Message.objects.filter(groups=1)),
+        ("message to everyone, the newest", Message.objects.filter(everyone=True)),
     ):
         page = f"{of.latest('position').pk}/change/"
         row(f"admin: the page of a {name} message", lambda: staff(page, who=READER), 3)  # noqa: B023

@@ -1,7 +1,7 @@
 """For whom a message is, and the rows that give those people the right to read it."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model

@@ -138,6 +138,23 @@ def test_a_question_that_is_asked_all_day_walks_through_no_growing_table(questio
     assert not [(walk, sql) for sql, params in statements for walk in walked(sql, params)]
 
 
+# How each database says that it read an index, and no row.
+ALONE = {
+    "postgresql": "Index Only Scan Backward using message_by_date",
+    "mysql": "message_by_date .*Using index",
+    "sqlite": "USING COVERING INDEX message_by_date",
+}
+
+
+def test_where_the_list_of_messages_ends_is_read_from_an_index_alone():
+    """That is among the newest 50,000 messages, which are long."""
+    rows = Message.objects.of_people().order_by("-created_at", "-pk").values("created_at")
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")  # as with millions
+    assert re.search(ALONE[connection.vendor], rows[99:101].explain())
+
+
 COMPANY, HALF = (Group(pk=pk) for pk in (1, scale.HALF))
 AUDIENCES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "everyone": lambda: (EVERYONE, ()),

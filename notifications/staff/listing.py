@@ -92,7 +92,8 @@ class MessageList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = list(self.result_list)
+        # Not asked again for what the count has not found.
+        self.result_list = list(self.result_list) if self.result_count else []
         reach.attach(self.result_list)
 
     def calendar(self) -> dict[str, Any]:
