@@ -165,6 +165,7 @@ def test_the_page_asks_the_same_number_of_questions_however_much_there_is(people
         send("Hello", to=[people.alice])
 
     more()
+    more()
     root.get(BASE)
     few = queries()
     for _ in range(5):

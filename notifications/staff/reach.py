@@ -67,11 +67,15 @@ def _accounts(messages: Sequence[Message]) -> dict[int, int]:
         return {}
     # Once over all accounts, and then only over those who came later, mostly few.
     first = min(m.published_at for m in messages if m.published_at)
-    later = users.filter(date_joined__gt=first).aggregate(
-        **{f"m{m.pk}": Count("pk", filter=Q(date_joined__lte=m.published_at)) for m in messages}
-    )
     before = users.filter(date_joined__lte=first).count()
-    return {m.pk: before + later[f"m{m.pk}"] for m in messages}
+    later = users.filter(date_joined__gt=first).aggregate(
+        **{
+            f"m{m.pk}": Count("pk", filter=Q(date_joined__lte=m.published_at))
+            for m in messages
+            if m.published_at != first
+        }
+    )
+    return {m.pk: before + later.get(f"m{m.pk}", 0) for m in messages}
 
 
 def _first_users(messages: Sequence[Message]) -> dict[int, list[str]]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import TruncHour, TruncMinute
 from django.utils import timezone
 
@@ -55,24 +55,29 @@ def of(message: Message) -> Reading:
         people = headcount.count(planned(message)).people
         return Reading(message, people, 0, None, 0, 0, timedelta(days=1), [])
     rows = Recipient.objects.filter(message=message)
-    read = rows.filter(first_read_at__isnull=False).count()
-    inboxes = Inbox.objects.filter(Exists(_users().filter(pk=OuterRef("user_id"))))
-    looked = inboxes.filter(seen__gte=message.position)
+    unit = _unit(message)
+    reads = _reads(rows, unit)
+    read = reads.total()
     if message.everyone:
         reach.attach([message])
         audience = message.reach.recipients  # type: ignore[attr-defined]
-        sent = inboxes.filter(since__lt=message.position).count()
-        seen = looked.filter(since__lt=message.position).count()
+        # An inbox outlives its user.
+        inboxes = Inbox.objects.filter(Exists(_users().filter(pk=OuterRef("user_id"))))
+        inboxes = inboxes.filter(since__lt=message.position)
+        looked = Count("pk", filter=Q(seen__gte=message.position))
+        counted = inboxes.aggregate(sent=Count("pk"), seen=looked)
+        sent, seen = counted["sent"], counted["seen"]
         # Whoever read it has seen it, also by its link from elsewhere.
         late = Inbox.objects.filter(user_id=OuterRef("user_id"), seen__lt=message.position)
         seen += rows.filter(Exists(late), first_read_at__isnull=False).count()
     else:
         audience = sent = rows.count()
-        unread = rows.filter(first_read_at=None)
-        seen = read + unread.filter(Exists(looked.filter(user_id=OuterRef("user_id")))).count()
-    unit = _unit(message)
+        # Of each reader's own row: of a join PostgreSQL may think that it had better read all.
+        up_to = Inbox.objects.filter(user_id=OuterRef("user_id")).values("seen")
+        unread = rows.filter(first_read_at=None).alias(up_to=Subquery(up_to))
+        seen = read + unread.filter(up_to__gte=message.position).count()
     return Reading(
-        message, audience, sent, _streamed(message), seen, read, unit, _steps(message, rows, unit)
+        message, audience, sent, _streamed(message), seen, read, unit, _steps(message, reads, unit)
     )
 
 
@@ -116,16 +121,36 @@ def _end(message: Message) -> datetime:
     return message.withdrawn_at or message.expired_at or timezone.now()
 
 
-def _steps(message: Message, rows: QuerySet[Recipient], unit: timedelta) -> list[Step]:
-    """One for each unit of time from publishing until now, or until the message was over."""
-    assert message.published_at
+def _reads(rows: QuerySet[Recipient], unit: timedelta) -> Counter[datetime]:
+    """How many have read it for the first time in each unit of time, by its beginning."""
     # In UTC, for which MariaDB needs no tables of time zones; days are put together here.
-    trunc = TruncMinute if unit == timedelta(minutes=1) else TruncHour
+    trunc = Minute if unit == timedelta(minutes=1) else Hour
     found = rows.filter(first_read_at__isnull=False).order_by()
     counted = found.annotate(at=trunc("first_read_at", tzinfo=UTC)).values_list("at")
     reads: Counter[datetime] = Counter()
     for at, count in counted.annotate(count=Count("pk")):
         reads[_begin(at, unit)] += count
+    return reads
+
+
+class Hour(TruncHour):
+    """On SQLite a time is text, which begins with the hour: Django would ask Python for each."""
+
+    beginning = 13  # characters of "2030-12-24 18:00:00"
+
+    def as_sqlite(self, compiler: Any, connection: Any, **more: Any) -> Any:
+        sql, params = compiler.compile(self.lhs)
+        rest = "0000-00-00 00:00:00"[self.beginning :]
+        return f"SUBSTR({sql}, 1, {self.beginning}) || '{rest}'", params
+
+
+class Minute(TruncMinute):
+    beginning, as_sqlite = 16, Hour.as_sqlite
+
+
+def _steps(message: Message, reads: Counter[datetime], unit: timedelta) -> list[Step]:
+    """One for each unit of time from publishing until now, or until the message was over."""
+    assert message.published_at
     # An application server's clock may be behind the one that published it.
     at = min([_begin(message.published_at, unit), *reads])
     end = max([_begin(_end(message), unit), *reads])
