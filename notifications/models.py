@@ -2,7 +2,7 @@
 
 A `Message` says by its timestamps what is to happen to it (`publish_at`, `expires_at`,
 `revised_at`, `withdraw_at`) and what the log says has happened (`published_at`, `expired_at`,
-`edited_at`, `withdrawn_at`). Only `publishing` turns the first into the second. Lists and counts
+`updated_at`, `withdrawn_at`). Only `publishing` turns the first into the second. Lists and counts
 look at the second alone, so a page, a stream and a count never disagree.
 """
 
@@ -154,10 +154,13 @@ class Message(models.Model):
     # When the log next has something to say: the one thing `publish_due` looks for.
     due_at = models.DateTimeField(null=True, editable=False, db_index=True)
 
+    # When its text became another, of which readers are told; an end that moves is no edit.
+    edited_at = models.DateTimeField(_("edited"), null=True, editable=False)
+
     # What the log says has happened.
     position = models.BigIntegerField(_("position"), null=True, unique=True, editable=False)
     published_at = models.DateTimeField(_("published"), null=True, editable=False)
-    edited_at = models.DateTimeField(_("edited"), null=True, editable=False)
+    updated_at = models.DateTimeField(null=True, editable=False)
     withdrawn_at = models.DateTimeField(_("withdrawn"), null=True, editable=False)
     expired_at = models.DateTimeField(_("expired"), null=True, editable=False)
 
@@ -209,7 +212,7 @@ class Message(models.Model):
             return Change.Event.WITHDRAWN
         if self.expires_at and self.expires_at <= now:
             return Change.Event.EXPIRED
-        if self.revised_at and (self.edited_at is None or self.edited_at < self.revised_at):
+        if self.revised_at and (self.updated_at is None or self.updated_at < self.revised_at):
             return Change.Event.UPDATED
         return None
 

@@ -111,6 +111,7 @@ def update(
             raise ValidationError(_("It has been withdrawn or has expired: send a new one."))
         if at is not KEEP and current.published_at:
             raise ValidationError({"at": _("It has been published already.")})
+        before = _text(current)
         for name, value in given.items():
             if value is not KEEP:
                 setattr(current, name, value)
@@ -118,8 +119,14 @@ def update(
         current.html = render(current.body)
         if current.published_at:
             current.revised_at = now
+            if _text(current) != before:
+                current.edited_at = now
         _want(current, now)
     return _as_it_is_now(current)
+
+
+def _text(message: Message) -> tuple[str, ...]:
+    return message.title, message.body, message.level, message.link
 
 
 def withdraw(message: Message) -> Message:
@@ -237,7 +244,7 @@ def _append_to(head: Head, pks: Collection[int]) -> tuple[int, int]:
 _LOGGED: list[Any] = [
     Message._meta.get_field(name)
     for name in (
-        "position", "published_at", "edited_at", "withdrawn_at", "expired_at", "due_at",
+        "position", "published_at", "updated_at", "withdrawn_at", "expired_at", "due_at",
     )
 ]  # fmt: skip
 
@@ -268,7 +275,7 @@ def _change(message: Message, event: str, cursor: Cursor, before: str, now: date
         message.position, message.published_at = cursor.position, now
     elif event == _EVENTS.UPDATED:
         # Not before `revised_at`, though another server's clock may be ahead of this one's.
-        message.edited_at = max(now, message.revised_at or now)
+        message.updated_at = max(now, message.revised_at or now)
     elif event == _EVENTS.WITHDRAWN:
         message.withdrawn_at = now
     else:

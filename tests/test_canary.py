@@ -39,7 +39,7 @@ def test_one_sings_for_all_and_the_log_grows_by_a_line(people, in_thread, every_
     assert not in_thread(canary.sing)
     assert list(Change.objects.values_list("event", flat=True)) == ["published", "updated"]
     minute = timezone.now() - timedelta(minutes=1)
-    Message.objects.filter(key=CANARY).update(revised_at=minute, edited_at=minute)
+    Message.objects.filter(key=CANARY).update(revised_at=minute, updated_at=minute)
     assert canary.sing()
     assert Change.objects.count() == 3
     assert Message.objects.count() == 1

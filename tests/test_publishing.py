@@ -11,7 +11,17 @@ from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 
-from notifications import EVERYONE, asend, audience, publish_due, publishing, send, update, withdraw
+from notifications import (
+    EVERYONE,
+    asend,
+    audience,
+    publish_due,
+    publishing,
+    send,
+    update,
+    wire,
+    withdraw,
+)
 from notifications.models import Change, Head, Message, Recipient
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -243,6 +253,21 @@ def test_an_update_is_said_and_a_second_one_again(people):
     assert positions() == [(1, "published"), (2, "updated"), (3, "updated")]
 
 
+def test_a_message_whose_end_moves_is_not_edited(people):
+    """Readers are told of it all the same."""
+    message = send("x", to=EVERYONE)
+    message = update(message, expires=timezone.now() + timedelta(hours=1))
+    told = wire.event(Change.objects.get(position=2), message)
+    assert told.name == "update"
+    assert told.data["expires_at"] == message.expires_at
+    assert "edited_at" not in told.data
+    edited = update(message, title="y").edited_at
+    assert edited
+    moved = update(message, title="y", expires=None)
+    assert (moved.edited_at, moved.expires_at) == (edited, None)
+    assert positions()[2:] == [(3, "updated"), (4, "updated")]
+
+
 def test_an_update_by_a_server_whose_clock_is_ahead_is_said_once(people):
     message = send("x", to=EVERYONE)
     ahead = timezone.now() + timedelta(minutes=5)
@@ -250,7 +275,7 @@ def test_an_update_by_a_server_whose_clock_is_ahead_is_said_once(people):
     assert publish_due() == 1
     assert publish_due() == 0
     message.refresh_from_db()
-    assert message.edited_at == ahead
+    assert message.updated_at == ahead
 
 
 def test_updating_what_is_scheduled_says_nothing_and_may_move_it(people):
