@@ -99,6 +99,17 @@ async def test_a_correction_is_seen_and_said_while_the_message_is_open(people, r
 
 
 @in_a_browser
+async def test_an_end_that_moves_is_shown_and_is_no_correction(people, reader):
+    message = await asend("At ten", to=[people.alice])
+    alice = await reader(people.alice, path=f"/messages/{message.pk}/")
+    later = timezone.now() + timedelta(days=1)
+    await sync_to_async(update)(message, expires=later)
+    await expect(alice.find("article dl")).to_contain_text("Expires")
+    await expect(alice.find("article dl")).not_to_contain_text("Edited")
+    await expect(alice.find("main [role=status]")).to_be_empty()
+
+
+@in_a_browser
 async def test_a_correction_does_not_read_what_was_marked_unread(people, reader):
     message = await asend("At ten", to=[people.alice])
     alice = await reader(people.alice, path=f"/messages/{message.pk}/")

@@ -42,11 +42,13 @@ class OpenMessage extends HTMLElement {
   /** Say it in words, too. Who was in the midst of what is gone is led to its heading. */
   #show(article, isOver) {
     const had = this.contains(document.activeElement);
-    this.querySelector("article").replaceWith(article);
+    const before = this.querySelector("article");
+    before.replaceWith(article);
     if (isOver) this.querySelector("form")?.remove();
     this.#showTimes();
     const heading = article.querySelector("h1");
     if (had && !this.contains(document.activeElement)) heading.focus();
+    if (!isOver && before.dataset.edited === article.dataset.edited) return; // its end has moved
     const said = this.querySelector(".said");
     said.classList.toggle("aside", isOver); // eyes have the heading
     said.textContent = isOver ? heading.textContent : this.dataset.corrected;
