@@ -25,7 +25,7 @@ from notifications import EVERYONE, access, acts, inbox, log, publish_due, send
 from notifications.audience import Audience
 from notifications.cursor import Cursor
 from notifications.models import Change, Inbox, Message, Recipient
-from notifications.staff import reach
+from notifications.staff import panels, reach
 from notifications.staff.headcount import count
 from notifications.staff.listing import MessageList
 
@@ -117,6 +117,8 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
     "staff: drafts, of which there are none": lambda: staff(state="draft"),
     "staff: expired, of which there are none": lambda: staff(state="expired"),
     "staff: a message": lambda: staff(f"{mine()}/change/"),
+    "staff: the dashboard, every two seconds": lambda: panels.shown(panels.DASHBOARD),
+    "staff: one user, every two seconds": lambda: panels.shown(panels.Subject(user=str(LIGHT))),
     "reach": lambda: reach.attach(list(Message.objects.filter(pk__gt=END - 5, everyone=False))),
 }
 
