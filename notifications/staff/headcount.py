@@ -52,8 +52,9 @@ def count(audience: Audience) -> Headcount:
     """The numbers alone."""
     everybody, without = replace(audience, without=None), audience.without or Audience()
     to, but = replace(everybody, pks=[]), replace(without, pks=[])  # what is counted at once
-    left_out = to.size_of_both(but)
-    people = to.size() - left_out
+    size = to.size()
+    left_out = to.size_of_both(but, size)
+    people = size - left_out
     inactive = _inactive(to.everybody())
     if inactive and left_out:
         inactive -= _inactive(to.both(but))
