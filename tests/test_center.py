@@ -1,6 +1,7 @@
 """What the message center does while somebody looks at it, in a real Chromium."""
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -152,6 +153,19 @@ async def test_further_down_what_arrives_waits_and_moves_nothing(people, reader)
     await alice.find(".pill").click()
     await is_focused(alice, "new")
     await expect(alice.row("new")).to_be_in_viewport()
+
+
+async def test_what_arrives_gives_no_other_row_a_style_anew(people, reader, chromium):
+    await several(60)
+    alice = await reader(people.alice)
+    await alice.is_live()
+    await chromium.start_tracing(page=alice.page, categories=["devtools.timeline"])
+    await asend("new", to=[people.alice])
+    await expect(alice.row("new")).to_be_visible()
+    await alice.page.evaluate(FRAMES)
+    events = json.loads(await chromium.stop_tracing())["traceEvents"]
+    styled = [e["args"]["elementCount"] for e in events if e["name"] == "UpdateLayoutTree"]
+    assert 0 < max(styled) < 60
 
 
 async def test_all_is_marked_read_only_with_what_has_waited_in_sight(people, reader):

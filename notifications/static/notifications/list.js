@@ -24,7 +24,7 @@ const KEYS = {
   ".": ".pill",
   "?": ".help",
 };
-const BELOW = ".list > :first-child > ul, .list > * + *, .list ~ *"; // a new row
+const BELOW = ".list > :first-child > ul, .list > * + *, .list ~ div"; // a new row
 const PACE = 0.75; // of the way that is left, after a frame
 const LETTERS = "message-letters"; // in localStorage: "off" if letters and signs do nothing
 
