@@ -25,7 +25,7 @@ def told(*users):
 
 def online(to):
     found = headcount(Audience.of(to), by_name=False)
-    return found.online, found.here
+    return found.online, found.at_least
 
 
 @pytest.mark.django_db

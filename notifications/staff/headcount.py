@@ -25,14 +25,14 @@ MOST_ONLINE = 10_000  # connected users whom an audience is compared with: 20 qu
 @dataclass(frozen=True)
 class Headcount:
     """`people` get it; `inactive` are those of them who cannot log in now; `left_out` would get it
-    if they were not excluded. `online` is None where that is not known; `here`: it counts those of
-    this server process alone, and there are others."""
+    if they were not excluded. `online` is None where that is not known; `at_least`: some server
+    process has not told yet who is connected to it."""
 
     people: int
     inactive: int
     left_out: int
     online: int | None = None
-    here: bool = False
+    at_least: bool = False
     sample: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -72,11 +72,11 @@ def count(audience: Audience) -> Headcount:
 def headcount(audience: Audience, by_name: bool) -> Headcount:
     """The numbers, and who is online. by_name: with the names of some."""
     counted = count(audience)
-    online, here = _online(audience)
+    online, at_least = _online(audience)
     sample = _sample(audience) if by_name and counted.people else []
     return Headcount(
         counted.people, counted.inactive, counted.left_out,
-        None if online is None else min(online, counted.people), here, sample,
+        None if online is None else min(online, counted.people), at_least, sample,
     )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def _has_field(name: str) -> bool:
 
 
 def _online(audience: Audience) -> tuple[int | None, bool]:
-    """How many of them are connected, and whether only to this process though there are others.
+    """How many of them are connected, and whether they may be more: some process has not told yet.
 
     Processes report how many users they have, and who they are when they are asked, which is within
     seconds: see `ask_who_is_online`.
