@@ -13,9 +13,10 @@ from .doorbell_polling import Doorbell
 
 logger = logging.getLogger(__name__)
 
-# s between glances at the file. Waking up, at 0.2 ms, costs more than glancing: together with all
-# else it is less than 1 % of a core, of which half for this.
+# s between glances at the file. Waking up, at 0.2 ms, costs more than glancing: half a percent of a
+# core, if nothing else tells of writes.
 PATIENCE = 0.05
+RARELY = 5  # times as long, if something does
 SOON = 0.001  # s until a glance when the file is being written to: mostly it has been committed
 
 
@@ -56,6 +57,7 @@ class _Glances:
         self._look()
         self._watch = _watch(connection)
         if self._watch:
+            self._patience *= RARELY
             self._loop.add_reader(self._watch.fd, self._on_write)
 
     def close(self) -> None:
