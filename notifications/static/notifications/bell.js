@@ -12,7 +12,7 @@ import { createToasts } from "./toast.js";
 
 const MOST_ROWS = 8; // rows in the dropdown
 const KEPT = 20; // arrivals that are followed, lest they be told when they are no news
-const TOUCH = "(pointer: coarse) and (width < 36rem)"; // there the page is the better dropdown
+const TOUCH = "(pointer:coarse) and (width<36rem)"; // there the page is the better dropdown
 
 define("message-bell", (bell, signal) => {
   const { dataset } = bell;

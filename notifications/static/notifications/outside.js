@@ -6,10 +6,12 @@ let prefix = ""; // of the title
 
 export const capped = (n) => (n > MANY ? `${MANY}+` : n);
 
-export const showOutside = (unseen) => {
-  // The page may have given itself another title since.
-  const title = document.title.replace(prefix, "");
-  prefix = unseen ? `(${capped(unseen)}) ` : "";
-  document.title = prefix + title;
-  navigator.setAppBadge?.(unseen).catch(() => {}); // some refuse it until a site is installed
-};
+// Soon: it takes as long as a row, which is waited for.
+export const showOutside = (unseen) =>
+  setTimeout(() => {
+    // The page may have given itself another title since.
+    const title = document.title.replace(prefix, "");
+    prefix = unseen ? `(${capped(unseen)}) ` : "";
+    document.title = prefix + title;
+    navigator.setAppBadge?.(unseen).catch(() => {}); // some refuse it until a site is installed
+  });
