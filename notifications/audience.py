@@ -12,7 +12,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Value
 from django.dispatch import Signal
 from django.utils.translation import gettext as _
 
-from .batches import batches
+from .batches import batches, large_batches
 from .models import Message, Recipient
 
 CHUNK = 20_000  # users: INSERT ... SELECT writes them in some 30 ms, then others get the lock
@@ -130,7 +130,7 @@ class Audience:
         """Who of these users it comes to."""
         found = set(pks) if self.everyone else set(pks).intersection(self.pks)
         rows = [*self.users, *([_members(self.groups)] if self.groups else [])]
-        for part in batches([] if self.everyone else pks):
+        for part in large_batches([] if self.everyone else pks):
             for users in rows:
                 found.update(users.filter(pk__in=part).values_list("pk", flat=True))
         return found - (self.without.among(pks) if self.without else set())

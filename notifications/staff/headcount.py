@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from .. import processes
 from ..audience import Audience
-from ..batches import batches
+from ..batches import batches, large_batches
 from ..processes import EVERYBODY
 from ..running import RunningHub
 from . import words
@@ -59,7 +59,9 @@ def count(audience: Audience) -> Headcount:
     if inactive and left_out:
         inactive -= _inactive(to.both(but))
     named, not_named = set(everybody.pks), set(without.pks)
-    for keys in batches(named | not_named):  # what difference it makes that these are named, too
+    for keys in large_batches(
+        named | not_named
+    ):  # what difference it makes that these are named, too
         had, lacked = to.among(keys), but.among(keys)
         have, lack = had | named.intersection(keys), lacked | not_named.intersection(keys)
         before, after = had - lacked, have - lack
