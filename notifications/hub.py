@@ -85,22 +85,21 @@ class Hub:
 
     def present(self) -> tuple[int, int]:
         """How many streams are open, and of how many users; onlookers not counted."""
-        watching = {stream.user_id for stream in tuple(self.onlookers)}
-        only = sum(self.onlookers.issuperset(self.streams.get(pk, ())) for pk in watching)
+        only = len(self._who_only_watch())
         return len(self._open) - len(self.onlookers), len(self.streams) - only
 
     def users(self) -> list[Any]:
         """Who is connected, by their keys; onlookers not counted. From any thread."""
-        watching = {stream.user_id for stream in tuple(self.onlookers)}
-        return [
-            pk
-            for pk, mine in tuple(self.streams.items())
-            if pk not in watching or not self.onlookers.issuperset(mine)
-        ]
+        only = self._who_only_watch()
+        return [pk for pk in tuple(self.streams) if pk not in only]
+
+    def _who_only_watch(self) -> set[Any]:
+        streams = {each.user_id: self.streams.get(each.user_id) for each in tuple(self.onlookers)}
+        return {pk for pk, mine in streams.items() if mine and self.onlookers.issuperset(mine)}
 
     def want(self, user: str, seconds: float = WANTED) -> None:
         """For so long from now, have all processes say which streams this user has; or, for
-        EVERYBODY, which users they have. From any thread."""
+        CONNECTED, which users they have. From any thread."""
         if user:
             self.wanted[user] = self.time() + seconds
 

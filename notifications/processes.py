@@ -24,7 +24,7 @@ ASKED = 2.0  # s while somebody is watching a user
 QUIET = 60.0  # s between reports that only say that it lives
 LATE = 5.0  # s that a report may be late: one tick, a busy database
 KEPT = timedelta(hours=1)  # after the last report
-EVERYBODY = "*"  # asked for like a user: which users are connected
+CONNECTED = "*"  # asked for like a user: which users are connected
 TIDY = 600.0  # s between looks for rows that are older
 MINUTES = 30  # of the past that each row tells
 
@@ -63,7 +63,7 @@ class Reporter:
 
     def __init__(self) -> None:
         self.id = new_word()
-        # The users whose streams somebody, somewhere, watches; and EVERYBODY.
+        # The users whose streams somebody, somewhere, watches; and CONNECTED.
         self.asked: set[str] = set()
         self._numbers: Counter[str] = Counter()  # as of the last report
         self._minutes: list[dict[str, Any]] = []
@@ -77,7 +77,7 @@ class Reporter:
         return is_new or now - self._reported >= self._pace(standing)
 
     def _pace(self, standing: Standing) -> float:
-        if (self.asked | set(standing.watching.split(","))) - {EVERYBODY, ""}:
+        if (self.asked | set(standing.watching.split(","))) - {CONNECTED, ""}:
             return ASKED
         return QUIET if standing.is_quiet and standing.numbers == self._numbers else BUSY
 
@@ -120,7 +120,7 @@ class Reporter:
 
 
 def asked() -> set[str]:
-    """The users whose streams are watched from any process, by their keys as text; EVERYBODY."""
+    """The users whose streams are watched from any process, by their keys as text; CONNECTED."""
     rows = Process.objects.exclude(watching="").filter(stopped_at=None)
     rows = rows.filter(reported_at__gte=Now() - timedelta(seconds=QUIET))
     return {key for row in rows.values_list("watching", flat=True) for key in row.split(",")}

@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from . import acts, canary, doorbell
 from .doorbell_polling import rung
 from .hub import Hub
-from .processes import EVERYBODY, Reporter, Standing
+from .processes import CONNECTED, Reporter, Standing
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +184,7 @@ class RunningHub(Hub):
 
     def _answer(self, key: str) -> list[Any]:
         """The streams of the user with this key; or the keys of all users."""
-        if key == EVERYBODY:
+        if key == CONNECTED:
             return list(map(str, self.users()))
         mine = self.streams.get(get_user_model()._meta.pk.to_python(key), {})
         return [stream.described() for stream in tuple(mine) if stream not in self.onlookers]

@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Way = Coroutine[Any, Any, None]
+
 
 class Proxy:
     """`async with Proxy.to(port) as wire:` whoever connects to `wire.port` is put through."""
@@ -22,8 +25,8 @@ class Proxy:
         proxy = cls()
 
         async def put_through(client: asyncio.StreamReader, to_client: asyncio.StreamWriter):
-            server, to_server = await asyncio.open_connection("127.0.0.1", port)
-            for way in proxy._ways(client, to_server, server, to_client):
+            server = await asyncio.open_connection("127.0.0.1", port)
+            for way in proxy._ways((client, to_client), server):
                 task = asyncio.create_task(way)
                 proxy._ends.add(task)
                 task.add_done_callback(proxy._ends.discard)
@@ -49,15 +52,9 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
 
-    def _ways(
-        self,
-        client: asyncio.StreamReader,
-        to_server: asyncio.StreamWriter,
-        server: asyncio.StreamReader,
-        to_client: asyncio.StreamWriter,
-    ) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
+    def _ways(self, client: End, server: End) -> tuple[Way, Way]:
         """There and back, for one connection."""
-        return self._carry(client, to_server), self._carry(server, to_client)
+        return self._carry(client[0], server[1]), self._carry(server[0], client[1])
 
     async def _carry(
         self,
@@ -86,15 +83,10 @@ class Collecting(Proxy):
     collects = True
     limit: float | None = None  # s
 
-    def _ways(
-        self,
-        client: asyncio.StreamReader,
-        to_server: asyncio.StreamWriter,
-        server: asyncio.StreamReader,
-        to_client: asyncio.StreamWriter,
-    ) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
+    def _ways(self, client: End, server: End) -> tuple[Way, Way]:
         asked = asyncio.Event()
-        return self._carry(client, to_server, asked), self._collect(server, to_client, asked)
+        there = self._carry(client[0], server[1], asked)
+        return there, self._collect(server[0], client[1], asked)
 
     async def _collect(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, asked: asyncio.Event

@@ -308,15 +308,20 @@ async def test_an_undone_archive_that_the_stream_tells_of_late_moves_nothing(peo
     await alice.sees(three=False)
 
 
+async def archive_on_its_way(alice: Reader, title: str) -> Route:
+    """She has pressed the button; the server hears of it when the route goes on."""
+    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
+    await alice.context.route("**/archive/", lambda route: held.set_result(route))
+    await alice.press("Archive", alice.row(title))
+    return await held
+
+
 async def test_an_undo_does_not_overtake_its_archive(people, reader):
     await asend("one", to=[people.alice])
     await asend("two", to=[people.alice])
     alice = await reader(people.alice)
     await alice.is_live()
-    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
-    await alice.context.route("**/archive/", lambda route: held.set_result(route))
-    await alice.press("Archive", alice.row("two"))
-    archiving = await held
+    archiving = await archive_on_its_way(alice, "two")
     answered = alice.page.expect_response
     async with answered("**/archive/"), answered("**/unarchive/?unread=1"):
         await alice.press("Undo")
@@ -331,11 +336,8 @@ async def test_what_fails_takes_back_nothing_else(people, reader):
     await asend("two", to=[people.alice])
     alice = await reader(people.alice)
     await alice.is_live()
-    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
-    await alice.context.route("**/archive/", lambda route: held.set_result(route))
     await alice.context.route("**/read/", lambda route: route.abort())
-    await alice.press("Archive", alice.row("two"))
-    archiving = await held
+    archiving = await archive_on_its_way(alice, "two")
     await alice.press("Mark as read", alice.row("one"))
     await expect(alice.row("one").locator(".failure")).to_be_visible()
     await alice.sees(one=False)

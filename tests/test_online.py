@@ -7,7 +7,7 @@ import pytest
 from notifications import EVERYONE
 from notifications.audience import Audience
 from notifications.models import Process
-from notifications.processes import EVERYBODY
+from notifications.processes import CONNECTED
 from notifications.staff.headcount import headcount
 from tests.test_dashboard import reported
 
@@ -20,7 +20,7 @@ def told(*users):
     """A process has just told that these are connected to it."""
     process = reported(streams=len(users), users=len(users))
     keys = [str(user.pk) for user in users]
-    Process.objects.filter(pk=process.pk).update(watched={EVERYBODY: keys})
+    Process.objects.filter(pk=process.pk).update(watched={CONNECTED: keys})
 
 
 def online(to):

@@ -12,14 +12,14 @@ from django.utils.translation import gettext as _
 from .. import processes
 from ..audience import Audience
 from ..batches import batches, large_batches
-from ..processes import EVERYBODY
+from ..processes import CONNECTED
 from ..running import RunningHub
 from . import words
 
 SAMPLE = 5  # names
 CANDIDATES = 500  # accounts among which they are looked for
 ASKED = 300.0  # s for which processes are asked who is connected to them
-MOST_ONLINE = 10_000  # connected users whom an audience is compared with: 20 questions
+MOST_ONLINE = 10_000  # connected users whom an audience is compared with: 20 questions at most
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,8 @@ def count(audience: Audience) -> Headcount:
     if inactive and left_out:
         inactive -= _inactive(to.both(but))
     named, not_named = set(everybody.pks), set(without.pks)
-    for keys in large_batches(
-        named | not_named
-    ):  # what difference it makes that these are named, too
+    # What difference it makes that these are named, too.
+    for keys in large_batches(named | not_named):
         had, lacked = to.among(keys), but.among(keys)
         have, lack = had | named.intersection(keys), lacked | not_named.intersection(keys)
         before, after = had - lacked, have - lack
@@ -115,20 +114,20 @@ def _online(audience: Audience) -> tuple[int | None, bool]:
     ask_who_is_online()
     mine = {hub.reporter.id for hub in hubs}
     others = [row for row in reports if row.pk not in mine and row.users]
-    told = [row.watched[EVERYBODY] for row in others if EVERYBODY in row.watched]
+    told = [row.watched[CONNECTED] for row in others if CONNECTED in row.watched]
     if not hubs and not told:
         return None, False
     connected = {pk for hub in hubs for pk in hub.users()}
     connected |= {get_user_model()._meta.pk.to_python(key) for keys in told for key in keys}
     if len(connected) > MOST_ONLINE:
         return None, False
-    return len(audience.among(list(connected))), len(told) < len(others)
+    return len(audience.among(connected)), len(told) < len(others)
 
 
 def ask_who_is_online() -> None:
     """Have all processes tell, for some minutes: somebody is about to count."""
     for hub in RunningHub.all():
-        hub.want(EVERYBODY, ASKED)
+        hub.want(CONNECTED, ASKED)
 
 
 def _sample(audience: Audience) -> list[str]:
