@@ -108,9 +108,9 @@ def read_all(user: Any, upto: int | None = None) -> None:
     """Mark read all up to position `upto` (None, or beyond: the end of the log). One act."""
     with _acting(user.pk) as (inbox, record):
         upto = _clamped(upto)
-        addressed = Message.objects.addressed_to(user.pk, inbox.since).filter(position__lte=upto)
         done = Recipient.objects.filter(message_id=OuterRef("pk"), user_id=user.pk)
-        missing = addressed.filter(everyone=True).live().exclude(Exists(done))
+        broadcasts = Message.objects.live().broadcast_since(inbox.since)
+        missing = broadcasts.filter(position__lte=upto).exclude(Exists(done))
         now = timezone.now()
         time = Value(now, DateTimeField())
         made = Recipient.objects.write(

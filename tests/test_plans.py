@@ -157,6 +157,27 @@ def test_where_the_list_of_messages_ends_is_read_from_an_index_alone():
     assert re.search(ALONE[connection.vendor], rows[99:101].explain())
 
 
+# Rows touched, or what SQLite calls instructions, for each that there is to be looked at.
+ROWS_OF_A_PAGE = {"postgresql": 30, "mysql": 6, "sqlite": 70}
+ROWS_OF_STATES = {
+    "postgresql": 8,
+    "mysql": 70,
+    "sqlite": 70,
+}  # MariaDB counts for each who has seen
+
+
+@pytest.mark.parametrize("kind", ["all", "unread"])
+def test_a_page_of_the_list_looks_at_broadcasts_and_at_the_readers_own_rows_alone(kind):
+    """Not at the whole log since the account was made."""
+    old = User(pk=scale.SPECIAL + 1)
+    inbox.listing(old, kind)  # makes what is made once
+    may_show = Message.objects.filter(everyone=True).count()
+    may_show += Recipient.objects.filter(user=old).count()
+    with Work() as work:
+        assert inbox.listing(old, kind).items
+    assert work.done / may_show < ROWS_OF_A_PAGE[connection.vendor]
+
+
 COMPANY, HALF = (Group(pk=pk) for pk in (1, scale.HALF))
 AUDIENCES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "everyone": lambda: (EVERYONE, ()),
@@ -167,6 +188,16 @@ AUDIENCES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "a group but many by name": lambda: (COMPANY, many()),
     "many by name but a group": lambda: (many(), HALF),
 }
+
+
+def test_for_the_states_of_many_their_rows_are_read_and_not_each_broadcast_for_each():
+    without_rows = range(scale.HOARDER + 1, scale.HOARDER + 101)
+    rows = Message.objects.filter(everyone=True).count() + 2 * len(without_rows)
+    with Work() as work:
+        assert list(inbox.states(without_rows))
+    assert work.done / rows < ROWS_OF_STATES[connection.vendor]
+
+
 # Rows, or what SQLite calls instructions, for each account or membership.
 MOST = {"postgresql": 6, "mysql": 3, "sqlite": 12}
 
