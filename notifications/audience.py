@@ -1,14 +1,15 @@
 """For whom a message is, and the rows that give those people the right to read it."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import models, transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.dispatch import Signal
 from django.utils.translation import gettext as _
 
@@ -90,28 +91,28 @@ class Audience:
 
     def everybody(self) -> QuerySet[Any]:
         """The accounts it comes to at this moment, each once, with those who are left out."""
-        return _users().all() if self.everyone else _users().filter(self._condition())
+        return _users().all() if self.everyone else _users().filter(self.condition())
 
     def size(self) -> int:
         """How many `everybody` is."""
-        return _count_members(self.groups) if self._is_groups else self.everybody().count()
+        return self.sizes(Audience())[0]
 
-    def both(self, other: "Audience") -> QuerySet[Any]:
-        """Of `everybody`, who is in the `other` audience, too."""
-        return self.everybody().filter(other._condition())
-
-    def size_of_both(self, other: "Audience", size: int) -> int:
-        """How many `both` is; size: what `size()` said.
+    def sizes(self, other: "Audience") -> tuple[int, int]:
+        """How many `everybody` is, and how many of them are in the `other` audience, too.
 
         Of groups by adding up: how many are in any of them, an index tells. To look for each member
         of one in the other takes several times as long.
         """
-        if self.everyone:
-            return other.size()
         if self._is_groups and other._is_groups:
-            together = Audience(groups=self.groups + other.groups)
-            return size + other.size() - together.size()
-        return self.both(other).count()
+            lists = self.groups, other.groups, self.groups + other.groups
+            size, others, together = _count_members(*lists)
+            return size, size + others - together
+        size = _count_members(self.groups)[0] if self._is_groups else self.everybody().count()
+        if not other._names_somebody:
+            return size, 0
+        if self.everyone:
+            return size, other.size()
+        return size, self.everybody().filter(other.condition()).count()
 
     @property
     def _is_groups(self) -> bool:
@@ -129,13 +130,31 @@ class Audience:
     def among(self, pks: Collection[Any]) -> set[Any]:
         """Who of these users it comes to."""
         found = set(pks) if self.everyone else set(pks).intersection(self.pks)
-        rows = [*self.users, *([_members(self.groups)] if self.groups else [])]
-        for part in large_batches([] if self.everyone else pks):
-            for users in rows:
-                found.update(users.filter(pk__in=part).values_list("pk", flat=True))
+        if self.users or self.groups:
+            held = replace(self, pks=[]).key_if_held()
+            for part in large_batches(pks):
+                rows = _users().filter(pk__in=part).annotate(held=held)
+                found.update(pk for pk in rows.values_list("held", flat=True) if pk is not None)
         return found - (self.without.among(pks) if self.without else set())
 
-    def _condition(self) -> Q:
+    def key_if_held(self) -> Any:
+        """Of an account that it comes to the primary key, of others NULL, for `annotate`. Unlike
+        `condition` never answered by reading all whom it comes to."""
+        if self.everyone:
+            return F("pk")
+        found = [users.filter(pk=OuterRef("pk")).values("pk")[:1] for users in self._by_name()]
+        if self.groups:
+            member = _member_field()
+            rows = _memberships(self.groups).filter(**{member: OuterRef("pk")})
+            found.append(rows.values(member)[:1])
+        of_each: list[Any] = [Subquery(rows) for rows in found]
+        key = get_user_model()._meta.pk
+        return Coalesce(*of_each, Value(None), Value(None), output_field=key)
+
+    def condition(self) -> Q:
+        """Of accounts that it comes to."""
+        if self.everyone:
+            return ~Q(pk__in=[])
         if self._is_groups:
             # Asked of each account that is looked at, not read for all: those may be few.
             return Q(Exists(_memberships(self.groups).filter(**{_member_field(): OuterRef("pk")})))
@@ -225,14 +244,22 @@ def _member_field() -> str:
     return field.m2m_field_name()
 
 
-def _count_members(groups: list[Group]) -> int:
-    """How many are in any of them. Without a look at the accounts, unless some are hidden."""
-    rows, member = _memberships(groups), _member_field()
+def _count_members(*lists: list[Group]) -> tuple[int, ...]:
+    """How many are in any group of each list. Without a look at the accounts, unless some are
+    hidden."""
+    field: Any = get_user_model()._meta.get_field("groups")
+    every = {group for groups in lists for group in groups}
+    rows, member = _memberships([*every]), _member_field()
     if _users().all().query.where:
         rows = rows.filter(**{f"{member}__in": _users().values("pk")})
-    if len(set(groups)) == 1:  # nobody is twice in one
-        return rows.count()
-    return rows.aggregate(count=Count(member, distinct=True))["count"]
+    counts = {}
+    for number, groups in enumerate(lists):
+        some = set(groups)
+        which = Q(**{f"{field.m2m_reverse_field_name()}__in": some}) if some != every else None
+        # Nobody is twice in one, of which indexes know the rows by primary key.
+        what = Count(member, distinct=True, filter=which)
+        counts[f"n{number}"] = what if len(some) > 1 else Count("pk", filter=which)
+    return tuple(rows.aggregate(**counts).values())
 
 
 def _chunks(users: QuerySet[Any]) -> Iterator[QuerySet[Any]]:

@@ -1,12 +1,13 @@
 """How many people an audience comes to, before anything is sent: for the form, the review and the
 command, so that they say the same. Counted by the database: no account is loaded."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import QuerySet
+from django.db.models import Count, Value
 from django.utils.translation import gettext as _
 
 from .. import processes
@@ -52,21 +53,17 @@ def count(audience: Audience) -> Headcount:
     """The numbers alone."""
     everybody, without = replace(audience, without=None), audience.without or Audience()
     to, but = replace(everybody, pks=[]), replace(without, pks=[])  # what is counted at once
-    size = to.size()
-    left_out = to.size_of_both(but, size)
+    size, left_out = to.sizes(but)
     people = size - left_out
-    inactive = _inactive(to.everybody())
-    if inactive and left_out:
-        inactive -= _inactive(to.both(but))
-    named, not_named = set(everybody.pks), set(without.pks)
+    inactive = _inactive(to, but)
     # What difference it makes that these are named, too.
-    for keys in large_batches(named | not_named):
-        had, lacked = to.among(keys), but.among(keys)
-        have, lack = had | named.intersection(keys), lacked | not_named.intersection(keys)
-        before, after = had - lacked, have - lack
-        people += len(after) - len(before)
-        left_out += len(have & lack) - len(had & lacked)
-        inactive += _inactive_among(after - before) - _inactive_among(before - after)
+    named, not_named = set(everybody.pks), set(without.pks)
+    for pk, is_active, had, lacked in _standing(named | not_named, to, but):
+        have, lack = had or pk in named, lacked or pk in not_named
+        more = (have and not lack) - (had and not lacked)
+        people += more
+        inactive += 0 if is_active else more
+        left_out += (have and lack) - (had and lacked)
     return Headcount(people, inactive, left_out)
 
 
@@ -85,12 +82,23 @@ def _users() -> Any:
     return get_user_model()._default_manager
 
 
-def _inactive(users: QuerySet[Any]) -> int:
-    return users.filter(is_active=False).count() if _has_field("is_active") else 0
+def _inactive(to: Audience, but: Audience) -> int:
+    """How many of whom `to` holds, and `but` does not. Asked of the inactive alone, who are few."""
+    if not _has_field("is_active"):
+        return 0
+    found = _users().filter(is_active=False)
+    return found.aggregate(count=Count("pk", filter=to.condition() & ~but.condition()))["count"]
 
 
-def _inactive_among(pks: set[Any]) -> int:
-    return _inactive(_users().filter(pk__in=pks))
+def _standing(
+    pks: Collection[Any], to: Audience, but: Audience
+) -> Iterator[tuple[Any, bool, bool, bool]]:
+    """Of each of these accounts its key, whether it is active, in `to`, and in `but`."""
+    is_active = "is_active" if _has_field("is_active") else Value(True)
+    for part in large_batches(pks):
+        rows = _users().filter(pk__in=part).annotate(had=to.key_if_held(), lacked=but.key_if_held())
+        for pk, active, had, lacked in rows.values_list("pk", is_active, "had", "lacked"):
+            yield pk, active, had is not None, lacked is not None
 
 
 def _has_field(name: str) -> bool:
