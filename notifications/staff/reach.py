@@ -45,6 +45,14 @@ def attach(messages: Sequence[Message]) -> None:
         )
 
 
+def of(message: Message) -> Reach:
+    """The message's own, counted unless it has been."""
+    if not hasattr(message, "reach"):
+        attach([message])
+    found: Reach = message.reach  # type: ignore[attr-defined]
+    return found
+
+
 def _counted(messages: Sequence[Message]) -> dict[int, dict[str, int]]:
     rows = Recipient.objects.filter(message__in=messages).order_by().values("message_id")
     rows = rows.annotate(

@@ -58,9 +58,8 @@ def of(message: Message) -> Reading:
     unit = _unit(message)
     reads = _reads(rows, unit)
     read = reads.total()
+    audience = reach.of(message).recipients or 0
     if message.everyone:
-        reach.attach([message])
-        audience = message.reach.recipients  # type: ignore[attr-defined]
         # An inbox outlives its user.
         inboxes = Inbox.objects.filter(Exists(_users().filter(pk=OuterRef("user_id"))))
         inboxes = inboxes.filter(since__lt=message.position)
@@ -71,7 +70,7 @@ def of(message: Message) -> Reading:
         late = Inbox.objects.filter(user_id=OuterRef("user_id"), seen__lt=message.position)
         seen += rows.filter(Exists(late), first_read_at__isnull=False).count()
     else:
-        audience = sent = rows.count()
+        sent = audience
         # Of each reader's own row: of a join PostgreSQL may think that it had better read all.
         up_to = Inbox.objects.filter(user_id=OuterRef("user_id")).values("seen")
         unread = rows.filter(first_read_at=None).alias(up_to=Subquery(up_to))
