@@ -38,10 +38,15 @@ PARTS = {
     "ours on PostgreSQL": (("ours", "--database", "POSTGRES"), SMALL),
     "herd": (("herd",), ("--streams", "500")),
     "scale": (("scale",), ("--accounts", "10000")),
+    "a million messages": (
+        ("scale", "--accounts", "100000", "--messages", "1000000"),
+        ("--accounts", "10000"),
+    ),
     "publish rate": (("publish_rate",), ("--seconds", "2")),
     "acts": (("acts", "--database", "POSTGRES"), ("--readers", "500")),
 }
-BY_ENVIRONMENT = ("scale", "publish rate")  # these are told their PostgreSQL so
+# These are told their PostgreSQL so.
+BY_ENVIRONMENT = ("scale", "a million messages", "publish rate")
 
 
 def measure(name: str, arguments: tuple[str, ...]) -> str:

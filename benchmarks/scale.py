@@ -322,9 +322,30 @@ STAFF = {  # what is asked of the admin's list
     ", a month a year ago": {"created_at__year": THEN.year, "created_at__month": THEN.month},
 }  # fmt: skip
 
+COMPANY_ID = 1
+NAMED = {"whom": "named"}
+SOME, MANY = (",".join(map(str, range(SPECIAL + 1, SPECIAL + 1 + n))) for n in (20, 3_000))
+AUDIENCES = {  # what is chosen in the form in which one composes
+    "everyone": {"whom": "everyone"},
+    "everyone but the large group": {"whom": "everyone", "but_groups": COMPANY_ID},
+    "everyone but half": {"whom": "everyone", "but_groups": HALF},
+    "the large group": NAMED | {"groups": COMPANY_ID},
+    "the large group but half": NAMED | {"groups": COMPANY_ID, "but_groups": HALF},
+    "two groups": NAMED | {"groups": [COMPANY_ID, HALF]},
+    "20 people": NAMED | {"usernames": SOME},
+    "the large group and 20 people but half": NAMED | {
+        "groups": COMPANY_ID, "usernames": SOME, "but_groups": HALF
+    },
+    "3,000 people": NAMED | {"usernames": MANY},
+    "the large group but 3,000 people": NAMED | {"groups": COMPANY_ID, "but_usernames": MANY},
+    "the large group and 3,000 people but half": NAMED | {
+        "groups": COMPANY_ID, "usernames": MANY, "but_groups": HALF
+    },
+}  # fmt: skip
+
 
 def staff(path: str, **query: Any) -> None:
-    """A page of messages in the admin, as a superuser gets it, without its session."""
+    """A page about messages in the admin, as a superuser gets it, without its session."""
     from django.conf import settings
     from django.contrib.auth.models import User
     from django.test import RequestFactory, override_settings
@@ -347,11 +368,9 @@ def measure(size: Size) -> None:
     from django.db import connection
 
     from notifications import EVERYONE, access, acts, inbox, log, publish_due, send
-    from notifications.audience import Audience
     from notifications.cursor import Cursor
     from notifications.models import Inbox, Message, Recipient
     from notifications.staff import reach
-    from notifications.staff.headcount import headcount
 
     end = size.messages
     people = {
@@ -407,17 +426,8 @@ def measure(size: Size) -> None:
     ):
         page = list(of[:ADMIN_PAGE])
         row(f"admin: reach of the {len(page)} {name} messages", lambda: reach.attach(page), 3)  # noqa: B023
-    company, half = Group.objects.get(pk=1), Group.objects.get(pk=HALF)
-    named = list(User.objects.filter(pk__gt=SPECIAL).order_by("pk")[:3_000])
-    for name, audience in (
-        ("everyone", Audience.of(EVERYONE)),
-        ("the large group", Audience.of(company)),
-        ("everyone but the large group", Audience.of(EVERYONE, company)),
-        ("everyone but half", Audience.of(EVERYONE, half)),
-        ("the large group but half", Audience.of(company, half)),
-        ("3,000 names but half", Audience.of(named, half)),
-    ):
-        row(f"admin: count {name}", lambda: headcount(audience, by_name=True))  # noqa: B023
+    for name, query in AUDIENCES.items():
+        row(f"admin: live count, {name}", lambda: staff("audience-count/", **query))  # noqa: B023
     for name, query in STAFF.items():
         row(f"admin: the list{name}", lambda: staff("", **query), 3)  # noqa: B023
     for name, of in (
@@ -442,6 +452,7 @@ def measure(size: Size) -> None:
         print(f"| ... a send meanwhile, at most | {max(rival.waits):,.1f} | | | |")
     row("send to everyone", lambda: send("x", to=EVERYONE))
     row("send to one", lambda: send("x", to=[hoarder]))
+    company = Group.objects.get(pk=COMPANY_ID)
     members = company.user_set.count()
     row(f"send to a group of {members:,}", lambda: send("x", to=[company]), 3)
     with Rival(lambda: send("x", to=EVERYONE)) as rival:

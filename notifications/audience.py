@@ -60,24 +60,24 @@ class Audience:
 
     @classmethod
     def _named(cls, these: Any, argument: str) -> "Audience":
-        audience = cls()
+        audience, user_model = cls(), get_user_model()
         single = isinstance(these, models.Model | QuerySet | str) or not isinstance(these, Iterable)
         for one in [these] if single else these:
-            audience._add(one, argument)
+            if isinstance(one, user_model) and one.pk is not None:  # of which there may be many
+                audience.pks.append(one.pk)
+            else:
+                audience._add(one, argument)
         audience.pks = list(dict.fromkeys(audience.pks))
         return audience
 
     def _add(self, one: Any, argument: str) -> None:
-        user_model = get_user_model()
-        if isinstance(one, QuerySet) and issubclass(one.model, user_model):
+        if isinstance(one, QuerySet) and issubclass(one.model, get_user_model()):
             if one.query.is_sliced:  # MariaDB has no LIMIT in a subquery
                 self.pks += one.values_list("pk", flat=True)
             else:
                 self.users.append(_users().filter(pk__in=one.order_by().values("pk")))
         elif isinstance(one, QuerySet) and issubclass(one.model, Group):
             self.groups += one
-        elif isinstance(one, user_model) and one.pk is not None:
-            self.pks.append(one.pk)
         elif isinstance(one, Group) and one.pk is not None:
             _members([one])  # says so now when this user model has no groups
             self.groups.append(one)

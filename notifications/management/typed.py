@@ -96,7 +96,7 @@ def _named(kind: str, to: list[str]) -> list[str]:
 
 def _sender(name: str | None) -> Any:
     with _about("sender"):
-        return names.users([name])[0] if name else None
+        return names.user(name) if name else None
 
 
 def _body(text: str, file: str | None) -> str:

@@ -60,7 +60,7 @@ class ProcessAdmin(ReadOnlyAdmin):
     def user(self, request: HttpRequest) -> HttpResponse:
         self._check(request)
         try:
-            (user,) = names.users([request.GET.get("name", "").strip()])
+            user = names.user(request.GET.get("name", "").strip())
         except ValidationError as unknown:
             self.message_user(request, unknown.message, messages.ERROR)
             return redirect("admin:notifications_process_changelist")

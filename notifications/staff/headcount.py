@@ -84,7 +84,7 @@ def _users() -> Any:
 
 def _inactive(to: Audience, but: Audience) -> int:
     """How many of whom `to` holds, and `but` does not. Asked of the inactive alone, who are few."""
-    if not _has_field("is_active"):
+    if to == Audience() or not _has_field("is_active"):
         return 0
     found = _users().filter(is_active=False)
     return found.aggregate(count=Count("pk", filter=to.condition() & ~but.condition()))["count"]

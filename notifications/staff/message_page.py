@@ -109,7 +109,7 @@ class MessagePage(MessageListing):
 
     def _why(self, message: Message, name: str) -> Answer:
         try:
-            (user,) = names.users([name])
+            user = names.user(name)
         except ValidationError as unknown:
             return Answer(unknown.messages[0], [])
         return explain(message, user)

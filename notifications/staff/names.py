@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
@@ -14,14 +15,22 @@ from ..batches import batches
 
 
 def users(names: Iterable[str]) -> list[Any]:
-    """The accounts that log in with `names`. Raises ValidationError that names who is unknown."""
-    model = get_user_model()
-    return _find(model, model.USERNAME_FIELD, names, _("There is no user %(names)s."))
+    """The accounts that log in with `names`, of each its key and its name alone: they may be many.
+    Raises ValidationError that names who is unknown."""
+    model: Any = get_user_model()
+    rows = model._default_manager.only("pk", model.USERNAME_FIELD)
+    return _find(rows, model.USERNAME_FIELD, names, _no_user())
+
+
+def user(name: str) -> Any:
+    """The account that logs in with `name`. Raises ValidationError when it is unknown."""
+    model: Any = get_user_model()
+    return _find(model._default_manager.all(), model.USERNAME_FIELD, [name], _no_user())[0]
 
 
 def groups(names: Iterable[str]) -> list[Group]:
     """The groups of these names. Raises ValidationError that names those that do not exist."""
-    return _find(Group, "name", names, _("There is no group %(names)s."))
+    return _find(Group.objects.all(), "name", names, _("There is no group %(names)s."))
 
 
 def accounts(names: Iterable[str]) -> tuple[list[Any], list[str]]:
@@ -64,12 +73,15 @@ def beginning_with(start: str, most: int = 10) -> list[str]:
     return list(rows.values_list(field, flat=True)[:most]) if start.isprintable() and start else []
 
 
-def _find(model: Any, field: str, names: Iterable[str], problem: str) -> list[Any]:
+def _no_user() -> str:
+    return _("There is no user %(names)s.")
+
+
+def _find(rows: QuerySet[Any], field: str, names: Iterable[str], problem: str) -> list[Any]:
     wanted = list(dict.fromkeys(names))
     found: dict[str, Any] = {}
     for part in batches(wanted):
-        rows = model._default_manager.filter(**{f"{field}__in": part})
-        found |= {getattr(row, field): row for row in rows}
+        found |= {getattr(row, field): row for row in rows.filter(**{f"{field}__in": part})}
     if unknown := [name for name in wanted if name not in found]:
         raise ValidationError(problem % {"names": ", ".join(map(repr, unknown))})
     return list(found.values())

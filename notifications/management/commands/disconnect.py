@@ -20,7 +20,7 @@ class Command(PlainCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            (user,) = names.users([options["user"]])
+            user = names.user(options["user"])
         except ValidationError as error:
             raise CommandError(f"USER: {error.message}") from None
         end_streams(user.pk)
