@@ -6,6 +6,7 @@ independent SSE parser.
 
 import asyncio
 import json
+import ssl
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from notifications import asend
 
 PATIENCE = 20.0  # s for an event that must come; a test that has to wait so long has failed
 STREAM = "/messages/stream/"
+TRUST = ssl.create_default_context()  # once: a client of its own would read all certificates again
 LOG = {"message", "update", "withdrawn"}  # events that tell of the log
 
 
@@ -57,6 +59,7 @@ class Browser:
             cookies=cookies,
             timeout=PATIENCE,
             trust_env=False,
+            verify=TRUST,
         )
         self._stream = AsyncExitStack()
 

@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
-
 from tests.chromium import Reader
 from tests.server import ROOT, Server
 
@@ -17,6 +15,8 @@ CREATE = "from shop.models import Customer; Customer.objects.create_user({email!
 
 class Shop(Server):
     """The example, served as its README says, on a database of its own."""
+
+    says_ready = "/login/"
 
     def __init__(self, folder: Path) -> None:
         self.env = {
@@ -34,12 +34,6 @@ class Shop(Server):
 
     def shell(self, code: str) -> None:
         self.manage("shell", "-c", code)
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/login/", trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
 
 
 async def sign_in(ana: Reader) -> Reader:
