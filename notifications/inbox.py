@@ -126,9 +126,8 @@ _STATES = f"""
     SELECT i.user_id, i.version, i.acts, i.endings,
         head.position AS head_position, head.word AS head_word,
         broadcasts.many + COALESCE(mine.unread, 0) AS unread,
-        COALESCE(mine.unseen, 0) + CASE WHEN i.seen > i.since THEN (
-            SELECT COUNT(*) FROM {_MESSAGE} m WHERE m.position > i.seen AND {_TO_EVERYONE}
-        ) ELSE broadcasts.many END AS unseen
+        COALESCE(mine.unseen, 0)
+            + CASE WHEN i.seen > i.since THEN ({{newer}}) ELSE broadcasts.many END AS unseen
     FROM {_INBOX} i
     JOIN broadcasts ON broadcasts.since = i.since
     LEFT JOIN mine ON mine.user_id = i.user_id
@@ -144,6 +143,29 @@ _MESSAGES = {
     "sqlite": f"CROSS JOIN {_MESSAGE} m ON m.id",
     "mysql": f"STRAIGHT_JOIN {_MESSAGE} m ON m.id",
 }
+# How many broadcasts are newer than what the user has seen.
+_NEWER = f"SELECT COUNT(*) FROM {_MESSAGE} m WHERE m.position > i.seen AND {_TO_EVERYONE}"
+# MariaDB reads all broadcasts for that, however few are newer. So it reads them once for all users:
+# a running sum over broadcasts and what is seen, in one order.
+_NEWER_AT_ONCE = f"""
+    SELECT many FROM (
+        SELECT user_id, SUM(one) OVER (ORDER BY position DESC, one) AS many FROM (
+            SELECT NULL AS user_id, position, 1 AS one FROM {_MESSAGE} m
+            WHERE {_TO_EVERYONE} AND m.position > (
+                SELECT MIN(seen) FROM {_INBOX} WHERE seen > since AND user_id IN ({{users}})
+            )
+            UNION ALL
+            SELECT user_id, seen, 0 FROM {_INBOX} WHERE seen > since AND user_id IN ({{users}})
+        ) broadcast_or_seen
+    ) so_far WHERE so_far.user_id = i.user_id"""
+
+
+def _states_sql(users: int) -> tuple[str, int]:
+    """The statement for so many users, and how often it names them."""
+    vendor = connection.vendor
+    newer = _NEWER_AT_ONCE if vendor == "mysql" else _NEWER
+    sql = _STATES.replace("{newer}", newer).replace("{messages}", _MESSAGES[vendor])
+    return sql.replace("{users}", ",".join(["%s"] * users)), sql.count("{users}")
 
 
 def states(user_ids: Collection[Any]) -> Iterator[dict[Any, State]]:
@@ -151,10 +173,9 @@ def states(user_ids: Collection[Any]) -> Iterator[dict[Any, State]]:
 
     Users without an inbox row are left out: `Inbox.objects.ensure` first.
     """
-    messages = _MESSAGES[connection.vendor]
     for part in batches(map(user_key, user_ids), BATCH):
-        sql = _STATES.format(users=",".join(["%s"] * len(part)), messages=messages)
-        rows = Inbox.objects.raw(sql, part * _STATES.count("{users}"))
+        sql, times = _states_sql(len(part))
+        rows = Inbox.objects.raw(sql, part * times)
         yield {row.pk: _state(row) for row in rows}
 
 
