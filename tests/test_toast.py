@@ -211,8 +211,14 @@ async def test_a_dropdown_that_shows_the_message_takes_the_place_of_its_toast(pe
     await alice.find("message-bell > a").click()
     await expect(alice.find(TOASTS)).to_have_count(0)
     await alice.sees(one=False)
-    await asend("two", to=[people.alice])
+    two = await asend("two", to=[people.alice])
     await alice.row("two").wait_for(state="attached")
+    # It is told while it is in sight, which is a moment later: whoever tells it holds its lock.
+    await alice.page.wait_for_function(
+        """(id) => navigator.locks.query()
+            .then(({ held }) => held.some(({ name }) => name === `message-toast:${id}`))""",
+        arg=two.pk,
+    )
     await alice.page.keyboard.press("Escape")
     await asend("three", to=[people.alice])
     await expect(alice.find(f"{TOASTS} .title")).to_have_text("three")
