@@ -1,6 +1,7 @@
 """Toasts, and notifications by the system: once a browser, and no longer than they are news."""
 
 import asyncio
+import time
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -214,11 +215,13 @@ async def test_a_dropdown_that_shows_the_message_takes_the_place_of_its_toast(pe
     two = await asend("two", to=[people.alice])
     await alice.row("two").wait_for(state="attached")
     # It is told while it is in sight, which is a moment later: whoever tells it holds its lock.
-    await alice.page.wait_for_function(
-        """(id) => navigator.locks.query()
-            .then(({ held }) => held.some(({ name }) => name === `message-toast:${id}`))""",
-        arg=two.pk,
-    )
+    is_told = """async (id) => {
+        const { held } = await navigator.locks.query();
+        return held.some(({ name }) => name === `message-toast:${id}`);
+    }"""
+    deadline = time.monotonic() + 20
+    while not await alice.page.evaluate(is_told, two.pk):
+        assert time.monotonic() < deadline
     await alice.page.keyboard.press("Escape")
     await asend("three", to=[people.alice])
     await expect(alice.find(f"{TOASTS} .title")).to_have_text("three")
