@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from django.dispatch import Signal
 from django.utils.translation import gettext as _
 
-from .batches import batches, large_batches
+from .batches import batches, one_of
 from .models import Message, Recipient
 
 CHUNK = 20_000  # users: INSERT ... SELECT writes them in some 30 ms, then others get the lock
@@ -30,6 +30,10 @@ class Everyone:
 
 
 EVERYONE: Final = Everyone()
+
+
+class Keys(list[Any]):
+    """Users by their primary keys, where the accounts are not loaded: they may be many."""
 
 
 @dataclass
@@ -65,6 +69,8 @@ class Audience:
         for one in [these] if single else these:
             if isinstance(one, user_model) and one.pk is not None:  # of which there may be many
                 audience.pks.append(one.pk)
+            elif isinstance(one, Keys):
+                audience.pks += one
             else:
                 audience._add(one, argument)
         audience.pks = list(dict.fromkeys(audience.pks))
@@ -132,8 +138,8 @@ class Audience:
         found = set(pks) if self.everyone else set(pks).intersection(self.pks)
         if self.users or self.groups:
             held = replace(self, pks=[]).key_if_held()
-            for part in large_batches(pks):
-                rows = _users().filter(pk__in=part).annotate(held=held)
+            for these in one_of(pks, get_user_model()._meta.pk):
+                rows = _users().filter(these).annotate(held=held)
                 found.update(pk for pk in rows.values_list("held", flat=True) if pk is not None)
         return found - (self.without.among(pks) if self.without else set())
 

@@ -27,8 +27,9 @@ def read(option: str, file: str) -> str:
         raise ValidationError({option: f"{file}: {error.strerror}."}) from None
 
 
-def people(file: str, column: str | None) -> tuple[list[Any], list[str]]:
-    """The accounts that the file names, each once; and what in it names nobody, or several."""
+def people(file: str, column: str | None) -> tuple[dict[str, Any], list[str]]:
+    """The accounts that the file names, as `names.accounts`; and what in it names nobody, or
+    several."""
     text = read("to-file", file).removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
     wanted = _column(text, column) if column else _lines(text)
     return names.accounts(name for name in map(str.strip, wanted) if name)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from notifications.management import recipients
 
-from .. import EVERYONE
+from ..audience import EVERYONE, Keys
 from ..staff import names, words
 
 _DURATION = re.compile(r"(\d{1,9})([mhdw])", re.ASCII)
@@ -40,7 +40,7 @@ def message(options: dict[str, Any]) -> dict[str, Any]:
 
 def audience_in_words(options: dict[str, Any]) -> str:
     to, exclude = options["to"], options["exclude"]
-    users = [*_named("user", to), *(user.get_username() for user in options["people"] or ())]
+    users = [*_named("user", to), *(options["people"] or ())]
     users = list(dict.fromkeys(users))
     everyone = _is_everyone(to, options["people"])
     audience = words.audience(everyone, _named("group", to), users, len(users))
@@ -70,14 +70,14 @@ def _when(option: str, text: str | None, start: datetime) -> datetime | None:
         raise ValidationError({option: problem}) from None
 
 
-def _is_everyone(to: list[str], people: list[Any] | None) -> bool:
+def _is_everyone(to: list[str], people: dict[str, Any] | None) -> bool:
     return (not to and people is None) or "everyone" in to
 
 
-def _audience(to: list[str], people: list[Any] | None) -> Any:
+def _audience(to: list[str], people: dict[str, Any] | None) -> Any:
     """people: those of the file, if there is one."""
     if not _is_everyone(to, people):
-        return [*_these("to", to), *(people or ())]
+        return [*_these("to", to), *_keys(people)]
     if people is not None:
         raise ValidationError({"to-file": "Everyone has them already: not both."})
     return EVERYONE
@@ -85,7 +85,11 @@ def _audience(to: list[str], people: list[Any] | None) -> Any:
 
 def _these(option: str, whom: list[str]) -> list[Any]:
     with _about(option):
-        return [*names.groups(_named("group", whom)), *names.users(_named("user", whom))]
+        return [*names.groups(_named("group", whom)), *_keys(names.users(_named("user", whom)))]
+
+
+def _keys(people: dict[str, Any] | None) -> list[Keys]:
+    return [Keys(people.values())] if people else []
 
 
 def _named(kind: str, to: list[str]) -> list[str]:

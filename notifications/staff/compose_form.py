@@ -13,7 +13,7 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from .. import zones
-from ..audience import EVERYONE, Audience
+from ..audience import EVERYONE, Audience, Keys
 from ..models import BODY_LENGTH, LINK_LENGTH, TITLE_LENGTH, Message
 from ..validation import check
 from . import moments, names, permissions
@@ -104,7 +104,7 @@ class ComposeForm(forms.Form):
         self.clock = zones.named(said) or zone or timezone.get_default_timezone()
         self.initial["zone"] = str(self.clock)
         self.audience: Audience | None = None
-        self.named: dict[str, list[Any]] = {}  # the accounts, by the field that names them
+        self.named: dict[str, dict[str, Any]] = {}  # by the field: keys of accounts by their names
         self._offer(permissions.kinds(user))
 
     def _offer(self, kinds: set[str]) -> None:
@@ -203,13 +203,14 @@ class ComposeForm(forms.Form):
         except ValidationError as refusal:
             self._blame(refusal)
 
-    def _people(self, field: str) -> list[Any]:
+    def _people(self, field: str) -> list[Keys]:
         typed = re.split(r"[,;\n]", self.cleaned_data.get(field, ""))
         try:
             self.named[field] = names.users(filter(None, map(str.strip, typed)))
         except ValidationError as unknown:
             self.add_error(field, unknown)
-        return self.named.get(field, [])
+        named = self.named.get(field)
+        return [Keys(named.values())] if named else []
 
     def _check_times(self) -> None:
         data = self.cleaned_data

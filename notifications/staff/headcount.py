@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from .. import processes
 from ..audience import Audience
-from ..batches import batches, large_batches
+from ..batches import batches, one_of
 from ..processes import CONNECTED
 from ..running import RunningHub
 from . import words
@@ -95,8 +95,8 @@ def _standing(
 ) -> Iterator[tuple[Any, bool, bool, bool]]:
     """Of each of these accounts its key, whether it is active, in `to`, and in `but`."""
     is_active = "is_active" if _has_field("is_active") else Value(True)
-    for part in large_batches(pks):
-        rows = _users().filter(pk__in=part).annotate(had=to.key_if_held(), lacked=but.key_if_held())
+    for these in one_of(pks, get_user_model()._meta.pk):
+        rows = _users().filter(these).annotate(had=to.key_if_held(), lacked=but.key_if_held())
         for pk, active, had, lacked in rows.values_list("pk", is_active, "had", "lacked"):
             yield pk, active, had is not None, lacked is not None
 

@@ -1,4 +1,4 @@
-"""Users and groups by the names that staff type."""
+"""Users and groups by the names that staff type. Of many users the keys alone."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -7,35 +7,43 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import F
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
-from ..batches import batches
+from ..batches import one_of
 
 
-def users(names: Iterable[str]) -> list[Any]:
-    """The accounts that log in with `names`, of each its key and its name alone: they may be many.
-    Raises ValidationError that names who is unknown."""
-    model: Any = get_user_model()
-    rows = model._default_manager.only("pk", model.USERNAME_FIELD)
-    return _find(rows, model.USERNAME_FIELD, names, _no_user())
+def users(names: Iterable[str]) -> dict[str, Any]:
+    """The keys of the accounts that log in with `names`, by these. Raises ValidationError that
+    names who is unknown."""
+    wanted, model = list(dict.fromkeys(names)), get_user_model()
+    field: Any = model._meta.get_field(model.USERNAME_FIELD)
+    rows = model._default_manager.values_list(field.name, "pk")
+    found = dict(row for these in one_of(wanted, field) for row in rows.filter(these))
+    return _all_of(wanted, found, _no_user())
 
 
 def user(name: str) -> Any:
     """The account that logs in with `name`. Raises ValidationError when it is unknown."""
-    model: Any = get_user_model()
-    return _find(model._default_manager.all(), model.USERNAME_FIELD, [name], _no_user())[0]
+    model = get_user_model()
+    rows = model._default_manager.filter(**{model.USERNAME_FIELD: name})
+    found = {user.get_username(): user for user in rows}  # some databases ignore case
+    return _all_of([name], found, _no_user())[name]
 
 
 def groups(names: Iterable[str]) -> list[Group]:
     """The groups of these names. Raises ValidationError that names those that do not exist."""
-    return _find(Group.objects.all(), "name", names, _("There is no group %(names)s."))
+    wanted = list(dict.fromkeys(names))
+    field = Group._meta.get_field("name")
+    rows = (group for these in one_of(wanted, field) for group in Group.objects.filter(these))
+    found = {group.name: group for group in rows}
+    return [*_all_of(wanted, found, _("There is no group %(names)s.")).values()]
 
 
-def accounts(names: Iterable[str]) -> tuple[list[Any], list[str]]:
-    """The accounts that log in with these names or have these e-mail addresses, each once; and the
-    names of nobody, or of several. Of an account only its key and its name are loaded."""
+def accounts(names: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
+    """The keys of the accounts that log in with these names or have these e-mail addresses, by the
+    names they log in with; and the names of nobody, or of several."""
     model: Any = get_user_model()
     login = model.USERNAME_FIELD
     found, rest = _split(model, login, names)
@@ -43,26 +51,22 @@ def accounts(names: Iterable[str]) -> tuple[list[Any], list[str]]:
     if rest and email != login and hasattr(model, email):
         more, rest = _split(model, email, rest, fold=True)
         found |= more
-    unique = {user.pk: user for user in found.values()}
-    return [unique[pk] for pk in sorted(unique)], rest
+    return {name: pk for pk, name in sorted((pk, name) for name, pk in found.items())}, rest
 
 
 def _split(
     model: Any, field: str, names: Iterable[str], fold: bool = False
 ) -> tuple[dict[str, Any], list[str]]:
-    """Accounts by the name that is in `field`, and the rest. fold: whatever the case."""
-    wanted = list(dict.fromkeys(names))
-    rows = model._default_manager.only("pk", model.USERNAME_FIELD)
-    path = f"{field}__in"
-    if fold:
-        rows, path = rows.annotate(folded=Lower(field)), "folded__in"
-    by_name: dict[str, list[Any]] = defaultdict(list)
-    for part in batches(name.lower() if fold else name for name in wanted):
-        for user in rows.filter(**{path: part}):
-            by_name[user.folded if fold else getattr(user, field)].append(user)
-    keys = {name: name.lower() if fold else name for name in wanted}
-    found = {name: by_name[key][0] for name, key in keys.items() if len(by_name[key]) == 1}
-    return found, [name for name in wanted if name not in found]
+    """As `accounts`, by the names that are in `field`. fold: whatever the case."""
+    keys = {name: name.lower() if fold else name for name in names}
+    rows = model._default_manager.annotate(said=Lower(field) if fold else F(field))
+    rows = rows.values_list("said", model.USERNAME_FIELD, "pk")
+    said: dict[str, list[Any]] = defaultdict(list)
+    for these in one_of(set(keys.values()), model._meta.get_field(field), "said"):
+        for key, *account in rows.filter(these):
+            said[key].append(account)
+    found = [said[key][0] for key in keys.values() if len(said[key]) == 1]
+    return dict(found), [name for name, key in keys.items() if len(said[key]) != 1]
 
 
 def beginning_with(start: str, most: int = 10) -> list[str]:
@@ -77,11 +81,7 @@ def _no_user() -> str:
     return _("There is no user %(names)s.")
 
 
-def _find(rows: QuerySet[Any], field: str, names: Iterable[str], problem: str) -> list[Any]:
-    wanted = list(dict.fromkeys(names))
-    found: dict[str, Any] = {}
-    for part in batches(wanted):
-        found |= {getattr(row, field): row for row in rows.filter(**{f"{field}__in": part})}
+def _all_of(wanted: list[str], found: dict[str, Any], problem: str) -> dict[str, Any]:
     if unknown := [name for name in wanted if name not in found]:
         raise ValidationError(problem % {"names": ", ".join(map(repr, unknown))})
-    return list(found.values())
+    return {name: found[name] for name in wanted}

@@ -77,7 +77,7 @@ class Review:
         return words.but(to, left_out, len(left_out))
 
     def _names(self, field: str) -> list[str]:
-        return [user.get_username() for user in self.form.named.get(field, ())]
+        return [*self.form.named.get(field, ())]
 
     def doubts(self) -> list[str]:
         return second_look.doubts(self.request, self.options)

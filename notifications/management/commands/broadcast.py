@@ -76,7 +76,7 @@ class Command(PlainCommand):
             told = words.sent(message, f"{whom} ({counted})")
             self.stdout.write(f"Nothing was written. It would be: {told}" if dry_run else told)
 
-    def _people(self, options: dict[str, Any]) -> list[Any] | None:
+    def _people(self, options: dict[str, Any]) -> dict[str, Any] | None:
         """Those of the file, if there is one."""
         file, column = options["to_file"], options["column"]
         if not file:
