@@ -65,7 +65,8 @@ class Audience:
     @classmethod
     def _named(cls, these: Any, argument: str) -> "Audience":
         audience, user_model = cls(), get_user_model()
-        single = isinstance(these, models.Model | QuerySet | str) or not isinstance(these, Iterable)
+        kinds = models.Model | QuerySet | Keys | str
+        single = isinstance(these, kinds) or not isinstance(these, Iterable)
         for one in [these] if single else these:
             if isinstance(one, user_model) and one.pk is not None:  # of which there may be many
                 audience.pks.append(one.pk)
