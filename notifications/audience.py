@@ -173,7 +173,15 @@ class Audience:
         return found
 
     def _by_name(self) -> list[QuerySet[Any]]:
-        return [*self.users, *(_users().filter(pk__in=part) for part in batches(self.pks))]
+        return [*self.users, *self._by_key()]
+
+    def _in_chunks(self) -> Iterator[QuerySet[Any]]:
+        for users in self.users:
+            yield from _chunks(users)
+        yield from self._by_key()
+
+    def _by_key(self) -> Iterator[QuerySet[Any]]:
+        return (_users().filter(pk__in=part) for part in batches(self.pks))
 
     def attach(self, message: Message) -> None:
         """Write the audience of the new `message`, in the sender's transaction.
@@ -187,10 +195,10 @@ class Audience:
         if self.without:
             self._leave_out(message, self.without)
         written = 0
-        for users in self._by_name():
+        for chunk in self._in_chunks():
             if self.without:
-                users = users.exclude(pk__in=message.excluded_users.values("pk"))
-            written += sum(_write(message, chunk, Recipient.Via.NAME) for chunk in _chunks(users))
+                chunk = chunk.exclude(pk__in=message.excluded_users.values("pk"))
+            written += _write(message, chunk, Recipient.Via.NAME)
         if not (self.everyone or self.groups or written):
             raise ValidationError({"to": _("Nobody matches: no message was written.")})
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from functools import partial
 
 from django.db import transaction
 from django.dispatch import Signal
@@ -24,7 +23,8 @@ class Doorbell:
 
     def ring(self) -> None:
         """From any thread. Inside a transaction: heard once that commits, and only then."""
-        transaction.on_commit(partial(rung.send, sender=None), robust=True)
+        # No partial: when it fails, Django looks for its `__qualname__`.
+        transaction.on_commit(lambda: rung.send(sender=None), robust=True)
 
     def rings(self) -> AsyncGenerator[None]:
         """Yields when another process has rung: it is worth looking. Rings may be joined.

@@ -28,7 +28,7 @@ from redis import Redis as RedisClient
 from redis import RedisError
 
 from notifications import EVERYONE, asend, doorbell, running, send
-from notifications.doorbell_polling import Deaf, Doorbell, PollingDoorbell
+from notifications.doorbell_polling import Deaf, Doorbell, PollingDoorbell, rung
 from notifications.doorbell_sqlite import SqliteDoorbell, _Glances
 from notifications.running import RunningHub
 from tests.proxy import Proxy
@@ -435,6 +435,22 @@ def test_a_sender_waits_for_a_hanging_redis_once_in_a_while_and_not_for_ever(
         assert redis.connections() == 2
     assert len([each for each in caplog.records if "Redis" in each.getMessage()]) == 1
     doorbell._redis.cache_clear()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_is_rung_for_and_fails_harms_nobody_who_sends(settings, caplog):
+    settings.NOTIFICATIONS_DOORBELL = "polling"
+
+    def breaks(**_: Any) -> None:
+        raise RuntimeError("no loop")
+
+    rung.connect(breaks)
+    try:
+        assert send("x", to=EVERYONE).position == 1
+    finally:
+        rung.disconnect(breaks)
+    assert "no loop" in caplog.text
+    assert "AttributeError" not in caplog.text
 
 
 async def test_a_doorbell_that_fails_harms_nobody_who_sends(people, monkeypatch, caplog):

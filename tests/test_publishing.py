@@ -335,6 +335,16 @@ def test_an_error_while_publishing_does_not_reach_the_sender(people, monkeypatch
     assert publish_due() == 1
 
 
+def test_an_error_while_it_is_told_does_not_reach_the_sender(people, monkeypatch, caplog):
+    def broken(*args, **options):
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(publishing, "say", broken)
+    assert send("x", to=EVERYONE).position == 1
+    assert "the disk is full" in caplog.text
+    assert "AttributeError" not in caplog.text
+
+
 def test_eight_threads_publish_each_message_once(people, in_thread):
     now = timezone.now()
     Message.objects.bulk_create(
