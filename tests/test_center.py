@@ -589,6 +589,20 @@ async def test_offline_is_said_and_over_when_it_is(people, reader):
     await alice.sees(meanwhile=False)
 
 
+async def test_what_was_on_its_way_when_the_network_went_does_not_end_that(people, reader):
+    alice = await reader(people.alice)
+    await alice.is_live()
+    line = alice.find('[data-state="offline"]')
+    await alice.page.evaluate("""() => {
+        Object.defineProperty(navigator, "onLine", { value: false });
+        dispatchEvent(new Event("offline"));
+    }""")
+    await expect(line).to_be_visible()
+    await asend("on its way", to=[people.alice])
+    await alice.sees(**{"on its way": False})  # so it has been live again
+    await expect(line).to_be_visible()
+
+
 async def test_who_is_signed_out_can_do_nothing_and_is_told_at_once(people, reader):
     await asend("one", to=[people.alice])
     alice = await reader(people.alice)

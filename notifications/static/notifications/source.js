@@ -185,6 +185,7 @@ export const createSource = (url, tell) => {
       version = data.version; // who is behind it asks what that was
     }
     settle();
+    if (!navigator.onLine) down(); // it was on its way when the network went
     if (event !== "bye") status = "live";
     else if (data.reason === "too-many") status = "paused";
     say(news);
