@@ -35,6 +35,11 @@ EVERYONE: Final = Everyone()
 class Keys(list[Any]):
     """Users by their primary keys, where the accounts are not loaded: they may be many."""
 
+    @classmethod
+    def of(cls, named: dict[str, Any] | None) -> "list[Keys]":
+        """Of accounts' keys by their names, what goes into `to`: nothing if nobody is named."""
+        return [cls(named.values())] if named else []
+
 
 @dataclass
 class Audience:

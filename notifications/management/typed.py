@@ -77,7 +77,7 @@ def _is_everyone(to: list[str], people: dict[str, Any] | None) -> bool:
 def _audience(to: list[str], people: dict[str, Any] | None) -> Any:
     """people: those of the file, if there is one."""
     if not _is_everyone(to, people):
-        return [*_these("to", to), *_keys(people)]
+        return [*_these("to", to), *Keys.of(people)]
     if people is not None:
         raise ValidationError({"to-file": "Everyone has them already: not both."})
     return EVERYONE
@@ -85,11 +85,7 @@ def _audience(to: list[str], people: dict[str, Any] | None) -> Any:
 
 def _these(option: str, whom: list[str]) -> list[Any]:
     with _about(option):
-        return [*names.groups(_named("group", whom)), *_keys(names.users(_named("user", whom)))]
-
-
-def _keys(people: dict[str, Any] | None) -> list[Keys]:
-    return [Keys(people.values())] if people else []
+        return [*names.groups(_named("group", whom)), *Keys.of(names.users(_named("user", whom)))]
 
 
 def _named(kind: str, to: list[str]) -> list[str]:

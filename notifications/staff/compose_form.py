@@ -209,8 +209,7 @@ class ComposeForm(forms.Form):
             self.named[field] = names.users(filter(None, map(str.strip, typed)))
         except ValidationError as unknown:
             self.add_error(field, unknown)
-        named = self.named.get(field)
-        return [Keys(named.values())] if named else []
+        return Keys.of(self.named.get(field))
 
     def _check_times(self) -> None:
         data = self.cleaned_data
