@@ -15,6 +15,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -344,23 +345,60 @@ AUDIENCES = {  # what is chosen in the form in which one composes
 }  # fmt: skip
 
 
-def staff(path: str, **query: Any) -> None:
-    """A page about messages in the admin, as a superuser gets it, without its session."""
-    from django.conf import settings
+def staff(path: str, method: str = "get", **query: Any) -> bool:
+    """A page about messages in the admin, as a superuser gets it, without its session; whether it
+    has any content."""
     from django.contrib.auth.models import User
-    from django.test import RequestFactory, override_settings
+    from django.test import RequestFactory
     from django.urls import resolve
 
     address = f"/admin/notifications/message/{path}"
-    request: Any = RequestFactory().get(address, query, secure=True, headers={"host": "127.0.0.1"})
+    ask = getattr(RequestFactory(), method)
+    request: Any = ask(address, query, secure=True, headers={"host": "127.0.0.1"})
     request.user = User(pk=0, is_superuser=True, is_staff=True, is_active=True)
-    request._messages = []
+    request._messages, request._dont_enforce_csrf_checks = [], True
     view = resolve(address)
-    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    with override_settings(STORAGES={**settings.STORAGES, "staticfiles": plain}):
-        response: Any = view.func(request, *view.args, **view.kwargs)
-        assert response.status_code == 200, (query, response.status_code, response.headers)
+    response: Any = view.func(request, *view.args, **view.kwargs)
+    assert response.status_code in (200, 204), (query, response.status_code, response.headers)
+    if response.status_code == 200 and not response.is_rendered:
         response.render()
+    return bool(response.content)
+
+
+def count(query: dict[str, Any]) -> bool:
+    return staff("audience-count/", "post", **query)
+
+
+DOUBT, LONG = 0.03, 0.09  # s, as in compose.js
+
+
+@contextmanager
+def first_answers() -> Iterator[Callable[[dict[str, Any]], float]]:
+    """How long, in ms, a sender waits for a number while he writes: for the exact one; or, after
+    LONG, for about how many, which is asked for after DOUBT."""
+    from django.db import connections
+
+    def once(query: dict[str, Any]) -> float:
+        begun = time.perf_counter()
+        counted = pool.submit(count, query)
+        if wait([counted], DOUBT).not_done:
+            estimated = pool.submit(staff, "audience-estimate/", "post", **query)
+            wait([counted], LONG - DOUBT)
+            wait([counted, estimated], return_when=FIRST_COMPLETED)
+            if not counted.done() and not estimated.result():
+                wait([counted])
+        took = (time.perf_counter() - begun) * 1000
+        counted.result()
+        return took
+
+    def close() -> None:
+        both.wait()
+        connections.close_all()
+
+    both = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as pool:  # each with a connection to the database, which it keeps
+        yield lambda query: statistics.median([once(query) for _ in range(ROUNDS + 1)][1:])
+        wait([pool.submit(close), pool.submit(close)])
 
 
 def measure(size: Size) -> None:
@@ -427,7 +465,10 @@ def measure(size: Size) -> None:
         page = list(of[:ADMIN_PAGE])
         row(f"admin: reach of the {len(page)} {name} messages", lambda: reach.attach(page), 3)  # noqa: B023
     for name, query in AUDIENCES.items():
-        row(f"admin: live count, {name}", lambda: staff("audience-count/", **query))  # noqa: B023
+        row(f"admin: live count, {name}", lambda: count(query))  # noqa: B023
+    with first_answers() as first_answer:
+        for name, query in AUDIENCES.items():
+            print(f"| admin: first answer, {name} | {first_answer(query):,.1f} | | | |", flush=True)
     for name, query in STAFF.items():
         row(f"admin: the list{name}", lambda: staff("", **query), 3)  # noqa: B023
     for name, of in (
@@ -484,13 +525,19 @@ def main() -> None:
     if options.messages:
         size = replace(size, messages=options.messages)
     with database("_scale", options.keep):
+        from django.conf import settings
+        from django.test import override_settings
+
         from notifications.models import Head
 
         if Head.objects.get().position == 0:
             begun = time.monotonic()
             fill(size)
             print(f"filled in {time.monotonic() - begun:.0f} s", flush=True)
-        measure(size)
+        # The pages name their files as they are: nobody has collected them.
+        plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+        with override_settings(STORAGES={**settings.STORAGES, "staticfiles": plain}):
+            measure(size)
 
 
 if __name__ == "__main__":

@@ -121,18 +121,18 @@ def scale(column: str, *beginnings: str) -> Callable[[Tables, str], float]:
     return total
 
 
-def longest_count(with_many: bool) -> Callable[[Tables, str], float]:
-    """Of the live counts those with thousands of names typed, or the others."""
+def longest(part: str, beginning: str, but: str = "") -> Callable[[Tables, str], float]:
+    """Of these rows, but not of those with that in their names."""
 
-    def longest(tables: Tables, _: str) -> float:
-        rows = tables["a million messages"]
-        counts = [name for name in rows if name.startswith("admin: live count, ")]
-        found = [rows[name]["ms"] for name in counts if ("3,000 people" in name) == with_many]
-        if not found:
+    def figure(tables: Tables, _: str) -> float:
+        rows = tables[part]
+        names = [name for name in rows if name.startswith(beginning)]
+        names = [name for name in names if not (but and but in name)]
+        if not names:
             raise LookupError
-        return max(found)
+        return max(rows[name]["ms"] for name in names)
 
-    return longest
+    return figure
 
 
 def acts(tables: Tables, _: str) -> float:
@@ -217,11 +217,15 @@ TARGETS = [
     ),
     Target(
         "live count of whom a message would reach, 100,000 accounts, the longest of eight", "ms",
-        (100, None), longest_count(with_many=False),
+        (100, None), longest("a million messages", "admin: live count, ", but="3,000 people"),
     ),
     Target(
-        "the same with 3,000 people chosen by name, the longest of three", "ms",
-        (100, None), longest_count(with_many=True),
+        "until the sender sees a number, exact or about, also with 3,000 names", "ms",
+        (100, None), longest("a million messages", "admin: first answer, "),
+    ),
+    Target(
+        "the same with a million accounts", "ms",
+        (100, None), longest("scale", "admin: first answer, "),
     ),
 ]  # fmt: skip
 

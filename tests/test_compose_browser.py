@@ -1,12 +1,13 @@
 """The page where messages are written, in a real Chromium: with scripts, without, by keyboard."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group
 from django.utils import timezone
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from notifications.models import Draft, Message
 from tests.chromium import Reader, needs_chromium
@@ -98,6 +99,55 @@ async def test_while_one_writes_numbers_and_preview_follow(people, crew, reader)
     for theme in ("light", "dark"):
         await expect(preview(root, theme).locator("#preview h1 bdi")).to_have_text("Ünï")
     await expect(root.find(".preview")).to_be_hidden()
+
+
+async def held(root: Reader, path: str) -> asyncio.Future[Route]:
+    """The next request to it, which is not answered until the test does."""
+    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
+    await root.page.route(f"**/{path}/", lambda route: held.set_result(route), times=1)
+    return held
+
+
+@pytest.mark.parametrize("works", [True, False], ids=["counts", "fails"])
+async def test_while_many_are_counted_it_says_about_how_many(people, reader, works):
+    await sync_to_async(crowd)(200)
+    root = await reader(people.root, path=ADD)
+    output = root.find("output.headcount")
+    count = await held(root, "audience-count")
+    await root.page.check("[name=whom][value=everyone]")
+    counting = await count
+    await expect(output).to_contain_text("about 200 people · still counting")
+    await expect(output).to_have_attribute("aria-busy", "true")  # nobody is told a number twice
+    await expect(root.find(".counting")).to_be_visible()
+    await expect(root.find(".sample")).to_have_text("alice, bob, root, reader0, reader1, …")
+    await (counting.continue_() if works else counting.fulfill(status=500))
+    await expect(output).to_have_attribute("aria-busy", "false")
+    if works:
+        await expect(output).to_contain_text("203 people")
+        await expect(root.find(".sample")).to_contain_text("and 198 more")
+    else:
+        await expect(output.locator("strong")).to_have_text("about 200 people")
+        await expect(root.find(".counting")).to_be_hidden()
+
+
+async def test_an_estimate_is_shown_only_if_the_number_keeps_one_waiting(people, reader):
+    await sync_to_async(crowd)(200)
+    root = await reader(people.root, path=ADD)
+    output = root.find("output.headcount")
+    await root.page.clock.install()
+    await root.page.clock.pause_at(timezone.now() + timedelta(hours=1))
+    count = await held(root, "audience-count")
+    await root.page.check("[name=whom][value=everyone]")
+    await root.page.clock.run_for(250)
+    counting = await count
+    async with root.page.expect_response("**/audience-estimate/") as estimated:
+        await root.page.clock.run_for(30)
+    await (await estimated.value).finished()
+    await expect(output).to_have_text("Nobody yet.")
+    await counting.continue_()
+    await expect(output).to_contain_text("203 people")
+    await root.page.clock.run_for(60_000)
+    await expect(output).to_contain_text("203 people")
 
 
 async def test_somebody_is_found_by_the_beginning_of_a_name(people, reader):
@@ -253,7 +303,14 @@ async def sent(root: Reader) -> None:
     await root.page.reload()
 
 
-STATES = compose_empty, compose_full, compose_wrong, reviewed, sent
+async def counting(root: Reader) -> None:
+    await root.open(ADD)
+    await root.page.route("**/audience-count/", lambda _: None)  # never answered
+    await root.page.check("[name=whom][value=everyone]")
+    await expect(root.find(".counting")).to_be_visible()
+
+
+STATES = compose_empty, compose_full, compose_wrong, counting, reviewed, sent
 
 
 @needs_axe

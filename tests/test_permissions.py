@@ -19,7 +19,16 @@ from tests.composer import ADD, MESSAGES, Composer, nothing_is_written, staff, t
 from tests.people import person
 from tests.together import together
 
-PATHS = "add/", "audience-count/", "preview/", "people/?q=a", "review/x/", "sent/1/", "undo/1/"
+PATHS = (
+    "add/",
+    "audience-count/",
+    "audience-estimate/",
+    "preview/",
+    "people/?q=a",
+    "review/x/",
+    "sent/1/",
+    "undo/1/",
+)
 SEND = "send_to_users", "send_to_groups", "send_to_everyone"
 
 
@@ -87,7 +96,14 @@ def test_who_may_send_to_nobody_has_no_business_there(people, path, role):
 def test_nothing_is_posted_without_the_forms_token(people):
     client = Client(enforce_csrf_checks=True)
     client.force_login(people.root)
-    for path in ("add/", "audience-count/", "preview/", "review/x/", "undo/1/"):
+    for path in (
+        "add/",
+        "audience-count/",
+        "audience-estimate/",
+        "preview/",
+        "review/x/",
+        "undo/1/",
+    ):
         assert client.post(MESSAGES + path, {"_test": "1", "title": "x"}).status_code == 403
     assert nothing_is_written()
 

@@ -1,6 +1,5 @@
 """The form by which staff write a message. It checks, and sends nothing."""
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -204,9 +203,8 @@ class ComposeForm(forms.Form):
             self._blame(refusal)
 
     def _people(self, field: str) -> list[Keys]:
-        typed = re.split(r"[,;\n]", self.cleaned_data.get(field, ""))
         try:
-            self.named[field] = names.users(filter(None, map(str.strip, typed)))
+            self.named[field] = names.users(names.typed(self.cleaned_data.get(field, "")))
         except ValidationError as unknown:
             self.add_error(field, unknown)
         return Keys.of(self.named.get(field))

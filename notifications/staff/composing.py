@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from .. import zones
 from ..models import Draft
-from . import copying, drafts, names, permissions, preview
+from . import copying, drafts, estimate, names, permissions, preview
 from .compose_form import AUDIENCE, TEXT, ComposeForm
 from .headcount import ask_who_is_online, count, headcount
 from .sending import NAME, TEMPLATE, SendingAdmin, refusals
@@ -53,6 +53,7 @@ class ComposingAdmin(SendingAdmin):
         return [
             page("add/", self.compose, "add"),
             page("audience-count/", self.audience_count, "audience_count"),
+            page("audience-estimate/", require_POST(self.audience_estimate), "audience_estimate"),
             page("preview/", require_POST(self.preview), "preview"),
             page("people/", require_safe(self.people), "people"),
             page("review/<str:draft_id>/", self.review, "review"),
@@ -159,6 +160,17 @@ class ComposingAdmin(SendingAdmin):
         problems = [form.errors[name] for name in AUDIENCE if name in form.errors]
         context = {"headcount": counted, "problems": problems}
         return TemplateResponse(request, TEMPLATE % "headcount", context)
+
+    def audience_estimate(self, request: Any) -> HttpResponse:
+        """The same sooner, of a part: about how many, or no content where that would be a guess."""
+        data, weights = estimate.thinned(request.POST)
+        form = ComposeForm(request.user, data, zone=zones.of(request))
+        form.is_valid()
+        by_name = permissions.may_see_users(request.user)
+        about = form.audience and estimate.estimate(form.audience, weights, by_name)
+        if not about:
+            return HttpResponse(status=204)
+        return TemplateResponse(request, TEMPLATE % "headcount", {"headcount": about})
 
     def _headcount(self, request: Any, form: ComposeForm) -> Any:
         form.is_valid()  # reads the audience, whatever else may be wrong

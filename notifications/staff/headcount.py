@@ -27,14 +27,16 @@ MOST_ONLINE = 10_000  # connected users whom an audience is compared with: 20 qu
 class Headcount:
     """`people` get it; `inactive` are those of them who cannot log in now; `left_out` would get it
     if they were not excluded. `online` is None where that is not known; `at_least`: some server
-    process has not told yet who is connected to it."""
+    process has not told yet who is connected to it. `about`: `people` is estimated, and the rest
+    is not known yet."""
 
     people: int
-    inactive: int
-    left_out: int
+    inactive: int = 0
+    left_out: int = 0
     online: int | None = None
     at_least: bool = False
     sample: list[str] = field(default_factory=list)
+    about: bool = False
 
     def __str__(self) -> str:
         people = words.people(self.people)
@@ -51,27 +53,38 @@ class Headcount:
 
 def count(audience: Audience) -> Headcount:
     """The numbers alone."""
-    everybody, without = replace(audience, without=None), audience.without or Audience()
-    to, but = replace(everybody, pks=[]), replace(without, pks=[])  # what is counted at once
+    to, but = unnamed(audience)
     size, left_out = to.sizes(but)
     people = size - left_out
     inactive = _inactive(to, but)
-    # What difference it makes that these are named, too.
-    named, not_named = set(everybody.pks), set(without.pks)
-    for pk, is_active, had, lacked in _standing(named | not_named, to, but):
-        have, lack = had or pk in named, lacked or pk in not_named
-        more = (have and not lack) - (had and not lacked)
+    for _pk, is_active, more, more_left_out in named_besides(audience):
         people += more
         inactive += 0 if is_active else more
-        left_out += (have and lack) - (had and lacked)
+        left_out += more_left_out
     return Headcount(people, inactive, left_out)
+
+
+def unnamed(audience: Audience) -> tuple[Audience, Audience]:
+    """Whom it comes to and who is left out, but for those who are named: counted all at once."""
+    without = audience.without or Audience()
+    return replace(audience, pks=[], without=None), replace(without, pks=[])
+
+
+def named_besides(audience: Audience) -> Iterator[tuple[Any, bool, int, int]]:
+    """Of each of those who are named, too: the key, whether the account is active, and what that
+    adds to `people` and to `left_out` of the others: 1, 0 or -1."""
+    named, not_named = set(audience.pks), set(audience.without.pks if audience.without else ())
+    for pk, is_active, had, lacked in standing(named | not_named, *unnamed(audience)):
+        have, lack = had or pk in named, lacked or pk in not_named
+        more = (have and not lack) - (had and not lacked)
+        yield pk, is_active, more, (have and lack) - (had and lacked)
 
 
 def headcount(audience: Audience, by_name: bool) -> Headcount:
     """The numbers, and who is online. by_name: with the names of some."""
     counted = count(audience)
     online, at_least = _online(audience)
-    sample = _sample(audience) if by_name and counted.people else []
+    sample = some_names(audience) if by_name and counted.people else []
     return Headcount(
         counted.people, counted.inactive, counted.left_out,
         None if online is None else min(online, counted.people), at_least, sample,
@@ -90,7 +103,7 @@ def _inactive(to: Audience, but: Audience) -> int:
     return found.aggregate(count=Count("pk", filter=to.condition() & ~but.condition()))["count"]
 
 
-def _standing(
+def standing(
     pks: Collection[Any], to: Audience, but: Audience
 ) -> Iterator[tuple[Any, bool, bool, bool]]:
     """Of each of these accounts its key, whether it is active, in `to`, and in `but`."""
@@ -138,7 +151,7 @@ def ask_who_is_online() -> None:
         hub.want(CONNECTED, ASKED)
 
 
-def _sample(audience: Audience) -> list[str]:
+def some_names(audience: Audience) -> list[str]:
     """The names of some, as quickly as they are found: of those who come first, the first who are
     not left out."""
     name: Any = get_user_model().USERNAME_FIELD

@@ -1,5 +1,6 @@
 """Users and groups by the names that staff type. Of many users the keys alone."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -12,6 +13,11 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
 from ..batches import one_of
+
+
+def typed(text: str) -> list[str]:
+    """The names in it: one a line, or with commas in between."""
+    return [name for part in re.split(r"[,;\n]", text) if (name := part.strip())]
 
 
 def users(names: Iterable[str]) -> dict[str, Any]:

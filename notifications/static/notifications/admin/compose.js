@@ -4,6 +4,8 @@
  */
 
 const PAUSE = 250; // ms in which nothing is typed, before the server is asked
+const DOUBT = 30; // ms without the number of people, then an estimate is asked for, too
+const LONG = 90; // ms without it, then the estimate is shown
 
 const form = document.getElementById("compose");
 const sent = document.getElementById("sent");
@@ -55,12 +57,27 @@ async function ask(url, signal) {
 
 async function showCount(signal) {
   const output = form.querySelector(".headcount");
+  const counted = new AbortController();
   output.ariaBusy = "true";
+  showEstimate(output, AbortSignal.any([signal, counted.signal])).catch(() => {});
   try {
     output.innerHTML = await (await ask(form.dataset.count, signal)).text();
   } finally {
+    counted.abort();
     output.ariaBusy = "false";
   }
+}
+
+/** Where there are so many people that to count them takes longer than it should: about how many. */
+async function showEstimate(output, signal) {
+  await wait(DOUBT);
+  const asked = ask(form.dataset.estimate, signal).then((answer) => answer.text());
+  const [html] = await Promise.all([asked, wait(LONG - DOUBT)]);
+  if (html && !signal.aborted) output.innerHTML = html;
+}
+
+function wait(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 async function showPreview(signal) {
