@@ -33,6 +33,7 @@ settings.load_profile("patient")
 
 
 VENDORS = {"sqlite", "postgresql", "mysql"}
+MOST_SAID = 20_000  # characters of what a server has said that are shown when a test has failed
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -183,8 +184,15 @@ async def reader(chromium: Chromium, server: Server) -> AsyncIterator[NewReader]
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport():
-    return nothing_is_skipped_in_ci((yield))
+def pytest_runtest_makereport(item):
+    """A test that fails shows what its servers have said."""
+    report = nothing_is_skipped_in_ci((yield))
+    if report.failed and (folder := getattr(item, "funcargs", {}).get("tmp_path")):
+        report.sections += [
+            (f"said by {log.stem}", log.read_text(errors="replace")[-MOST_SAID:])
+            for log in folder.glob("*.log")
+        ]
+    return report
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class Server:
                 stderr=errors,
             )
         deadline = time.monotonic() + START
-        while not self._answers():
+        while not (self._listens() and self._answers()):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise AssertionError(f"{self.kind} did not start:\n{self.log}")
@@ -115,6 +115,13 @@ class Server:
         """How many it holds that are not its clients': each connection to a database is one."""
         mine = psutil.Process(self.pid).net_connections("all")
         return sum(getattr(each.laddr, "port", None) != self.port for each in mine)
+
+    def _listens(self) -> bool:
+        """Itself: another test's server may have got the port first, and would answer, too."""
+        with suppress(psutil.Error):  # it is gone
+            mine = psutil.Process(self.pid).net_connections("tcp")
+            return any(each.status == psutil.CONN_LISTEN for each in mine)
+        return False
 
     def _answers(self) -> bool:
         # Not by httpx, which reads all certificates first: it is asked again and again meanwhile.
@@ -170,8 +177,11 @@ def python(code: str, *args: str, **env: str) -> "subprocess.Popen[str]":
 
 
 def free_port() -> int:
+    """One that no other process of pytest-xdist would take in the moment until it is used."""
+    mine = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = range(PORTS[0] + mine, PORTS[1], int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)))
     while True:
-        port = random.SystemRandom().randint(*PORTS)
+        port = random.SystemRandom().choice(ports)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
