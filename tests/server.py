@@ -119,7 +119,9 @@ class Server:
     def _listens(self) -> bool:
         """Itself: another test's server may have got the port first, and would answer, too."""
         with suppress(psutil.Error):  # it is gone
-            mine = psutil.Process(self.pid).net_connections("tcp")
+            one = psutil.Process(self.pid)
+            family = [one, *one.children(recursive=True)]
+            mine = [each for process in family for each in process.net_connections("tcp")]
             return any(each.status == psutil.CONN_LISTEN for each in mine)
         return False
 
