@@ -6,15 +6,19 @@ from html import unescape
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.conf.urls.i18n import i18n_patterns
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.db import connection
+from django.http import HttpResponse
+from django.test import RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
+from django.urls import path, set_script_prefix
 from django.utils import timezone
 
 from notifications import EVERYONE, publish_due, send
 from notifications.models import Draft, Message
-from notifications.staff import moments
+from notifications.staff import moments, second_look
 from notifications.staff.drafts import UNDO
 from tests.composer import ADD, MESSAGES, Composer, draft, nothing_is_written, ten_seconds_pass
 from tests.people import crowd, person, titles
@@ -311,10 +315,46 @@ def test_what_deserves_a_second_look_is_said_and_not_forbidden(root, people):
     assert "The title has 90 characters" in page
     assert "The same text was sent within the last hour." in page
     assert f"/message/{sent.pk}/change/" in page
-    page = root.review(usernames="alice", title="x", link="http://testserver/a")
+    page = root.review(usernames="alice", title="x", link="http://testserver/messages/")
     assert "Worth a second look" not in page
     root.press("_test", title="tried")
     assert "Worth a second look" not in root.review(usernames="alice", title="tried")
+
+
+NOWHERE = "This site has no page at "
+
+
+def test_a_link_to_a_page_that_is_not_there_deserves_a_second_look(root, people):
+    def look(link):
+        page = root.review(usernames="alice", title="x", link=link)
+        return page.partition(NOWHERE)[2].partition(",")[0]
+
+    assert look("/parcels/9/?a=b#c") == "/parcels/9/"
+    assert look("https://testserver/%E5%8C%85%E8%A3%B9") == "/包裹"
+    assert look("/messages/x/") == "/messages/x/"
+    # Django puts the slash there; and files are served by whom it does not know.
+    for link in ("/messages/", "/messages", "/", "/static/a.pdf", "https://example.com/no/"):
+        assert not look(link), link
+
+
+def test_a_page_is_looked_for_where_the_site_is_mounted_and_in_every_language(root, people):
+    options = {"title": "", "body": ""}
+
+    def doubts(link, prefix="/"):
+        set_script_prefix(prefix)
+        try:
+            return second_look.doubts(RequestFactory().get("/"), options | {"link": link})
+        finally:
+            set_script_prefix("/")
+
+    assert doubts("/site/messages/", "/site/") == doubts("/another/", "/site/") == []
+    assert doubts("/site/no/", "/site/") == [f"{NOWHERE}/site/no/, as far as Django knows."]
+    with override_settings(ROOT_URLCONF=__name__):
+        assert doubts("/zh-hans/x/") == doubts("/en/x/") == []
+        assert doubts("/en/y/") == [f"{NOWHERE}/en/y/, as far as Django knows."]
+
+
+urlpatterns = i18n_patterns(path("x/", HttpResponse))
 
 
 def test_for_many_the_number_is_typed(root, people):

@@ -2,10 +2,13 @@
 
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from django.conf import settings
 from django.http import HttpRequest
-from django.utils import timezone
+from django.urls import get_script_prefix, is_valid_path
+from django.utils import timezone, translation
+from django.utils.translation import get_language_from_path
 from django.utils.translation import gettext as _
 
 from ..models import TO_ONESELF, Message
@@ -18,13 +21,31 @@ LOOKED_AT = 10_000  # of the newest messages: there is no index by time
 def doubts(request: HttpRequest, options: dict[str, Any]) -> list[str]:
     """In words. options: as `publishing.post` takes them."""
     found = []
-    host = urlsplit(options["link"]).netloc
-    if host and host != request.get_host():
-        found.append(_("The link leads to another site: %(host)s.") % {"host": host})
+    link = urlsplit(options["link"])
+    if link.netloc and link.netloc != request.get_host():
+        found.append(_("The link leads to another site: %(host)s.") % {"host": link.netloc})
+    elif options["link"] and not _may_have(request, unquote(link.path)):
+        said = _("This site has no page at %(path)s, as far as Django knows.")
+        found.append(said % {"path": unquote(link.path)})
     if len(options["title"]) > TOAST:
         said = _("The title has %(n)d characters: a toast shows some %(most)d of them.")
         found.append(said % {"n": len(options["title"]), "most": TOAST})
     return found
+
+
+def _may_have(request: HttpRequest, path: str) -> bool:
+    """Whether this site may have a page there: by its addresses, none is asked for."""
+    here = get_script_prefix()
+    files = {settings.STATIC_URL, settings.MEDIA_URL} - {here, "/"}
+    if not path.startswith(here) or path.startswith(tuple(files)):
+        return True  # what Django does not serve it knows nothing of
+    path, addresses = path.removeprefix(here.removesuffix("/")), getattr(request, "urlconf", None)
+    # Addresses that begin with a language are found in that language.
+    with translation.override(get_language_from_path(path) or translation.get_language()):
+        is_known = is_valid_path(path, addresses)
+        if not is_known and settings.APPEND_SLASH:
+            is_known = is_valid_path(f"{path}/", addresses)
+    return bool(is_known)
 
 
 def same_text(options: dict[str, Any]) -> Message | None:
