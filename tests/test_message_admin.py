@@ -12,11 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from playwright.async_api import expect
 
-from notifications import EVERYONE, acts, asend, inbox, publish_due, send, withdraw
+from notifications import EVERYONE, acts, asend, audience, inbox, publish_due, send, withdraw
 from notifications.models import Change, Message
 from notifications.processes import Reporter
 from notifications.running import RunningHub
-from notifications.staff import reading, watching
+from notifications.staff import figures, reading, watching
 from tests.chromium import needs_chromium
 from tests.look import THEMES, needs_axe, picture, staff_violations, violations
 from tests.people import crowd, person, titles
@@ -321,12 +321,36 @@ def test_what_is_to_come_counts_whom_it_would_reach_now(people):
     assert counts(send("Hello", to=EVERYONE, at=later())) == (3, 0, None, 0, 0)
 
 
+def test_while_it_is_being_sent_staff_see_to_how_many_so_far(root, people, monkeypatch):
+    crew = Group.objects.create(name="crew")
+    crew.user_set.set(crowd(25))
+    message = send("Hello", to=[crew, people.alice], at=later())
+    send("Not yet", to=[crew], at=later(), sender=people.root)
+    withdraw(send("Taken back", to=[crew], at=later()))
+    now = timezone.now()
+    Message.objects.exclude(title="Not yet").update(publish_at=now, due_at=now)
+    monkeypatch.setattr(audience, "CHUNK", 10)
+    assert not audience.enlist_members(message, iter([True, True, False]).__next__)
+    assert "Being sent 21 people so far" in words(root.get(MESSAGES))
+    assert "Being sent 21 people so far" in words(root.get(page_of(message)))
+    assert [(each.title, each.reach.enlisted) for each in figures.sends()] == [("Hello", 21)]
+    assert "Hello crew, alice Being sent 21 people so far" in words(
+        root.get("/admin/notifications/process/")
+    )
+    publish_due()
+    assert "so far" not in words(root.get(MESSAGES)) + words(root.get(page_of(message)))
+    (sent,) = figures.sends()
+    assert (sent.reach.recipients, sent.reach.enlisted) == (26, 26)
+
+
 def test_streams_are_added_up_over_the_processes_that_know(people):
     message = send("Hello", to=EVERYONE)
     for streamed in ({message.pk: 3}, {message.pk: 4, 77: 1}, {}):
         reporter = Reporter()
         reporter.write(reporter.note(0, standing(streamed=streamed)))
     assert counts(message)[2] == 7
+    other = send("Nobody knows", to=EVERYONE)
+    assert {each.pk: each.streamed for each in figures.sends()} == {message.pk: 7, other.pk: None}
 
 
 async def test_a_process_tells_to_how_many_streams_it_handed_a_message(inside, browser, people):

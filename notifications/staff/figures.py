@@ -15,7 +15,7 @@ from ..inbox import State
 from ..models import Inbox, Message, Process
 from ..processes import MINUTES, Seen
 from ..tally import latencies, quantile
-from . import reach
+from . import reach, reading
 
 RECENT = 5  # minutes of which the latencies at the top are
 SENDS = 20
@@ -93,9 +93,17 @@ def _add(minute: Minute, process: str, told: dict[str, int]) -> None:
 
 
 def sends() -> list[Message]:
-    """The last that were published, with their `reach`."""
-    found = list(Message.objects.published().of_people().order_by("-position")[:SENDS])
+    """Those that are being sent, and the last that were published, with their `reach`, and how many
+    streams got each: `streamed`, None when no process knows it."""
+    of_people = Message.objects.of_people()
+    # By position, in whose index those without one are found together.
+    coming = of_people.filter(position=None, publish_at__lte=timezone.now(), expired_at=None)
+    coming = coming.filter(withdraw_at=None, withdrawn_at=None).order_by("-publish_at")
+    found = [*coming[:SENDS], *of_people.published().order_by("-position")[:SENDS]][:SENDS]
     reach.attach(found)
+    handed = reading.streamed(found)
+    for message in found:
+        message.streamed = handed.get(message.pk)  # type: ignore[attr-defined]
     return found
 
 

@@ -18,10 +18,12 @@ from . import words
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """`audience` in words. `recipients` is None until the message is published."""
+    """`audience` in words. `recipients` is None until the message is published; `enlisted`: for so
+    many rows are written, also before that."""
 
     audience: str
     recipients: int | None
+    enlisted: int
     read: int
 
 
@@ -41,6 +43,7 @@ def attach(messages: Sequence[Message]) -> None:
         message.reach = Reach(  # type: ignore[attr-defined]
             words.but(to, left_out[message.pk], len(left_out[message.pk])),
             recipients if message.published_at else None,
+            numbers["all"],
             numbers["read"],
         )
 

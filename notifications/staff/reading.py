@@ -5,6 +5,7 @@ one number, in the report of each server process.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -75,9 +76,9 @@ def of(message: Message) -> Reading:
         up_to = Inbox.objects.filter(user_id=OuterRef("user_id")).values("seen")
         unread = rows.filter(first_read_at=None).alias(up_to=Subquery(up_to))
         seen = read + unread.filter(up_to__gte=message.position).count()
-    return Reading(
-        message, audience, sent, _streamed(message), seen, read, unit, _steps(message, reads, unit)
-    )
+    handed = streamed([message]).get(message.pk)
+    steps = _steps(message, reads, unit)
+    return Reading(message, audience, sent, handed, seen, read, unit, steps)
 
 
 def _users() -> Any:
@@ -98,11 +99,12 @@ def _some(users: QuerySet[Any]) -> list[QuerySet[Any]]:
     return [users] if users.exists() else []
 
 
-def _streamed(message: Message) -> int | None:
-    """As far as processes report: each remembers its last messages, while its row lasts."""
-    told = Process.objects.values_list("streamed", flat=True)
-    found = [numbers[str(message.pk)] for numbers in told if str(message.pk) in numbers]
-    return sum(found) if found else None
+def streamed(messages: Collection[Message]) -> dict[int, int]:
+    """To how many streams each was handed, by primary key, as far as processes report: each
+    remembers its last messages, while its row lasts."""
+    told = list(Process.objects.values_list("streamed", flat=True))
+    found = {m.pk: [row[str(m.pk)] for row in told if str(m.pk) in row] for m in messages}
+    return {pk: sum(numbers) for pk, numbers in found.items() if numbers}
 
 
 # ------------------------------------------------------------------------------ reads over time
