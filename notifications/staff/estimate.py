@@ -16,10 +16,8 @@ from .names import typed
 
 KEYS = 1_000  # that are looked at, of accounts
 NAMES = 300  # that are looked up, of those that are typed in one field
-TWO_DIGITS, ONE_DIGIT = (
-    0.05,
-    0.25,
-)  # standard errors, as shares of the number, with which it is said
+# Standard errors, as shares of the number, below which so many digits of it are said.
+TWO_DIGITS, ONE_DIGIT = 0.05, 0.25
 
 
 def thinned(data: QueryDict) -> tuple[QueryDict, dict[str, float]]:
