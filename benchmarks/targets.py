@@ -125,12 +125,11 @@ def longest(part: str, beginning: str, but: str = "") -> Callable[[Tables, str],
     """Of these rows, but not of those with that in their names."""
 
     def figure(tables: Tables, _: str) -> float:
-        rows = tables[part]
-        names = [name for name in rows if name.startswith(beginning)]
-        names = [name for name in names if not (but and but in name)]
-        if not names:
+        names = [name for name in tables[part] if name.startswith(beginning)]
+        found = [tables[part][name]["ms"] for name in names if not (but and but in name)]
+        if not found:
             raise LookupError
-        return max(rows[name]["ms"] for name in names)
+        return max(found)
 
     return figure
 

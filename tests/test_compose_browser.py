@@ -103,9 +103,9 @@ async def test_while_one_writes_numbers_and_preview_follow(people, crew, reader)
 
 async def held(root: Reader, path: str) -> asyncio.Future[Route]:
     """The next request to it, which is not answered until the test does."""
-    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
-    await root.page.route(f"**/{path}/", lambda route: held.set_result(route), times=1)
-    return held
+    request: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
+    await root.page.route(f"**/{path}/", lambda route: request.set_result(route), times=1)
+    return request
 
 
 @pytest.mark.parametrize("works", [True, False], ids=["counts", "fails"])

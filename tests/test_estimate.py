@@ -45,7 +45,7 @@ def test_an_estimate_is_near_and_has_two_digits(root, monkeypatch):
     many = crowd(3_000)
     large, half = group("large", *many), group("half", *many[::2])
     monkeypatch.setattr(estimate, "KEYS", 2_000)
-    # Eight standard deviations of what is drawn: it fails once in a quadrillion runs.
+    # A dozen standard deviations of what is drawn, and more, beyond the rounding.
     for fields, people, margin in [
         ({"whom": "everyone"}, User.objects.count(), 0.05),
         ({"groups": large.pk}, 3_000, 0.05),

@@ -44,8 +44,8 @@ def chip(message: Message) -> str:
     """The state as a word with a line around it, and what there is to say of it."""
     name, note = words.standing(message), words.note(message)
     title = STATES[name][0] if name in STATES else _("Being sent")
-    if name == "sending" and (enlisted := reach.of(message).enlisted):
-        note = _("%(people)s so far") % {"people": words.people(enlisted)}
+    if name == "sending":
+        note = words.so_far(reach.of(message).enlisted)
     said = '<span class="chip {}">{}</span> <small>{}</small>'
     return format_html(said, name, title, note)
 

@@ -94,6 +94,11 @@ def people(count: int) -> str:
     return text % {"count": number(count)}
 
 
+def so_far(enlisted: int) -> str:
+    """For how many a message that is being sent is prepared; nothing while it is for nobody."""
+    return _("%(people)s so far") % {"people": people(enlisted)} if enlisted else ""
+
+
 def sent(message: Message, audience: str) -> str:
     """What `send` has done: whom the message reaches, and when."""
     said = {"title": message.title, "audience": audience}

@@ -10,6 +10,7 @@ register = template.Library()
 register.filter("number", words.number)
 register.filter("people", words.people)
 register.filter("moment", words.moment)
+register.filter("so_far", words.so_far)
 
 
 @register.filter
