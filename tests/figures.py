@@ -183,7 +183,11 @@ async def test_another_tab_takes_over(people, reader, record_property):
     while len(tabs) > 1:
         leader, *tabs = tabs
         await leader.page.evaluate(
-            "() => addEventListener('pagehide', () => localStorage.setItem('gone', Date.now()))"
+            # Set once before: to open the storage takes a while, in which another takes over.
+            """() => {
+                localStorage.setItem("gone", 0);
+                addEventListener("pagehide", () => localStorage.setItem("gone", Date.now()));
+            }"""
         )
         for tab in tabs:
             await tab.page.evaluate("() => { window.live = 0; }")

@@ -22,9 +22,7 @@ pytestmark = [
     pytest.mark.only("sqlite"),  # what a page does does not depend on the database
 ]
 
-TAKEOVER = (
-    5_000  # ms that a busy machine may take; the goal is 1,000, and the benchmark measures it
-)
+STANDING = 0.0001  # the pace of a page's time in which no timer goes off
 
 
 @pytest.fixture
@@ -32,10 +30,10 @@ def server(servers: Callable[..., Server]) -> Server:
     return servers("daphne", application=TELLING)
 
 
-async def three(reader: Any, user: Any) -> list[Listener]:
+async def three(reader: Any, user: Any, **options: Any) -> list[Listener]:
     """Three windows of one browser, all live. The first has the stream."""
     alice = await reader(user, path=None)
-    tabs = [await Listener.open(alice) for _ in range(3)]
+    tabs = [await Listener.open(alice, **options) for _ in range(3)]
     for tab in tabs:
         await tab.is_told("live")
     return tabs
@@ -62,20 +60,14 @@ async def test_twenty_tabs_are_one_stream_and_each_shows_a_message_once(people, 
 
 
 async def test_when_the_tab_with_the_stream_goes_another_goes_on_at_once(people, server, reader):
-    first, *others = await three(reader, people.alice)
+    # Not after some time, of which nothing passes here: what is heard is heard without waiting.
+    first, *others = await three(reader, people.alice, pace=STANDING)
     await asend("one", to=[people.alice])
     await all_hear([first, *others], "one")
-    noted = "addEventListener('pagehide', () => localStorage.setItem('gone', Date.now()))"
-    await first.page.evaluate(noted)
-    for tab in others:
-        await tab.page.evaluate("window.live = 0")
     await asyncio.gather(first.page.close(), asend("two", to=[people.alice]))
     await asend("three", to=[people.alice])
     await all_hear(others, "one", "two", "three")
     assert streams(server) == 1
-    waited = await others[0].page.evaluate("window.live - localStorage.getItem('gone')")
-    assert 0 <= waited < TAKEOVER
-    assert "reconnecting" not in [each["data"] for each in await others[0].heard("status")]
 
 
 async def test_who_comes_late_asks_what_it_has_missed_and_opens_no_stream(people, server, reader):
