@@ -122,7 +122,8 @@ class Browser:
 
     async def bye(self) -> str:
         """The reason of the `bye`, after which the server must end the stream properly."""
-        reason = (await self.read_until("bye"))[-1].data["reason"]
+        async with asyncio.timeout(PATIENCE):  # however many pings come instead
+            reason = (await self.read_until("bye"))[-1].data["reason"]
         try:
             extra = await self.event()
         except Ended:
