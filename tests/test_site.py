@@ -32,8 +32,8 @@ def test_pages_keep_their_own_policy(client, path):
     assert not re.search(r"<style|<script(?! src)|\sstyle=|\son\w+=", page)
 
 
-def test_static_files_come_from_the_same_server(client):
-    response = client.get("/static/site.css")
+async def test_static_files_come_from_the_same_server(async_client):
+    response = await async_client.get("/static/site.css")
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("text/css")
     response.close()
