@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import connection
 
 from config import environment
+from tests.forking import Forked
 
 ROOT = Path(__file__).parent.parent
 START = 20.0  # s until it answers, on a busy machine
@@ -54,14 +55,9 @@ class Server:
 
     def start(self) -> None:
         module, *options = [word.format(port=self.port) for word in COMMANDS[self.kind]]
-        with self.errors.open("ab") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", module, *options, self.application],
-                cwd=ROOT,
-                env=surroundings(**self.env),
-                stdout=errors,
-                stderr=errors,
-            )
+        self.process = Forked(
+            module, *options, self.application, env=surroundings(**self.env), log=self.errors
+        )
         deadline = time.monotonic() + START
         while not (self._listens() and self._answers()):
             if self.process.poll() is not None or time.monotonic() > deadline:
