@@ -9,6 +9,9 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 export DEBUG ?= 1
 
+# One more than there are processors: tests wait a good deal, for servers and browsers.
+export WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+
 DRIVER := $(if $(filter mysql:%,$(DATABASE_URL)),.venv/.installed-mariadb)
 
 .PHONY: run test everywhere lint bench goals pictures format messages clean
@@ -22,7 +25,7 @@ run: .venv/.installed $(DRIVER)
 	@exec $(BIN)/daphne --bind 127.0.0.1 --port $(PORT) config.asgi:application
 
 test: lint tests/node/node_modules/.installed $(DRIVER)
-	@$(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 everywhere: lint tests/node/node_modules/.installed .venv/.installed-mariadb
 	@$(BIN)/python -m tests.everywhere $(ARGS)

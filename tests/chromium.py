@@ -30,6 +30,9 @@ from tests.browser import new_session
 from tests.server import Server
 
 CHROMIUM = shutil.which("chromium")
+# The same without a browser around the page: it opens one in half the time. It keeps none for
+# "back", and takes what moves up to its place for a shift.
+SHELL = shutil.which("chromium-headless-shell") or CHROMIUM
 PATIENCE = 20_000  # ms for what must appear: a page tries again after some seconds, if it must
 OPTIONS = [
     "--no-sandbox",  # CI runs as root, for whom Chromium has no sandbox
@@ -42,6 +45,8 @@ OPTIONS = [
     "--no-first-run",
 ]
 LIST = "message-center li[data-id]"
+# Two frames: what has been laid out has been painted and told.
+FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 expect.set_options(timeout=PATIENCE)
 
@@ -135,10 +140,12 @@ class Reader:
 NewReader = Callable[..., Awaitable[Reader]]
 
 
-async def launch() -> AsyncIterator[Browser]:
-    """The one browser of a test run; each reader has a context of it."""
+async def launch(program: str | None, *without: str) -> AsyncIterator[Browser]:
+    """CHROMIUM or SHELL; each reader has a context of it. without: options of Playwright's own."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        browser = await playwright.chromium.launch(
+            executable_path=program, args=OPTIONS, ignore_default_args=list(without)
+        )
         yield browser
         await browser.close()
 

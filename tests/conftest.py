@@ -21,7 +21,7 @@ from playwright.async_api import Browser as Chromium
 from notifications.handler import SIGNALS, Handler
 from notifications.running import RunningHub
 from tests.browser import Browser
-from tests.chromium import NewReader, launch, readers
+from tests.chromium import SHELL, NewReader, launch, readers
 from tests.inside import Inside
 from tests.people import People, meet
 from tests.server import COMMANDS, Server, collect
@@ -172,7 +172,7 @@ async def browser(transactional_db: None) -> AsyncIterator[Callable[..., Awaitab
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Chromium]:
     """One for all tests, which run in its event loop: `asyncio(loop_scope="session")`."""
-    async for browser in launch():
+    async for browser in launch(SHELL):
         yield browser
 
 

@@ -19,7 +19,7 @@ from playwright.async_api import Browser
 
 from notifications import asend, send
 from notifications.management.commands.demo import send_messages
-from tests.chromium import NewReader, Reader, readers
+from tests.chromium import CHROMIUM, NewReader, Reader, launch, readers
 from tests.listener import TELLING, Listener, streams
 from tests.server import Server, python
 
@@ -75,6 +75,13 @@ JANK = """() => {
         requestAnimationFrame(frame);
     });
 }"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """What readers have."""
+    async for browser in launch(CHROMIUM):
+        yield browser
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.contrib.sessions.models import Session
 from django.urls import reverse
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from notifications import asend
-from tests.chromium import CHROMIUM, OPTIONS, needs_chromium
+from tests.chromium import CHROMIUM, launch, needs_chromium
 from tests.listener import TELLING, Listener, has_streams, streams
 from tests.server import Server
 
@@ -24,13 +24,8 @@ pytestmark = [
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     """With the cache that Playwright switches off: it loses sight of pages that are kept there."""
-    async with async_playwright() as playwright:
-        off = ["--disable-back-forward-cache"]
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=OPTIONS, ignore_default_args=off
-        )
+    async for browser in launch(CHROMIUM, "--disable-back-forward-cache"):
         yield browser
-        await browser.close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from playwright.async_api import Route, expect
 
 from notifications import EVERYONE, acts, asend, send, update, withdraw
 from notifications.models import Message
-from tests.chromium import LIST, Reader, needs_chromium
+from tests.chromium import FRAMES, LIST, Reader, needs_chromium
 
 pytestmark = [
     needs_chromium,
@@ -22,19 +22,6 @@ pytestmark = [
 ]
 
 AWAY = "Object.defineProperty(document, 'hidden', {get: () => window.away ?? false});"
-SETTLED = "Promise.all(document.getAnimations().map(({ finished }) => finished))"
-SHIFTS = """
-    window.shifts = [];
-    const told = ({node, previousRect, currentRect}) =>
-        [node?.nodeName, node?.className, previousRect.y, currentRect.y];
-    new PerformanceObserver((list) => {
-        for (const {value, hadRecentInput, sources} of list.getEntries())
-            if (!hadRecentInput) shifts.push([value, ...sources.map(told)]);
-    }).observe({type: "layout-shift", buffered: true});
-"""
-TALL: Any = {"width": 800, "height": 1_200}  # the site's footer stays where it is
-# Two frames: what has been laid out has been painted and told.
-FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 @sync_to_async
@@ -64,57 +51,6 @@ def shown(reader: Reader) -> Any:
 # ---------------------------------------------------------------------------------------- arrivals
 
 
-async def test_what_arrives_comes_in_at_the_top_and_shifts_nothing(people, reader):
-    for title in ("one", "two", "three"):
-        await asend(title, to=[people.alice], body="Some words.", link="/somewhere/")
-    alice = await reader(people.alice, path=None, viewport=TALL)
-    await alice.context.add_init_script(SHIFTS)
-    await alice.open()
-    await alice.is_live()
-    await asend("four", to=[people.alice], body="More words.")
-    await alice.sees(four=False, three=False, two=False, one=False)
-    await alice.page.evaluate(SETTLED)
-    await asend("five", to=[people.alice])
-    await alice.sees(five=False, four=False, three=False, two=False, one=False)
-    await alice.page.evaluate(FRAMES)
-    assert await alice.page.evaluate("shifts") == []
-    await expect(alice.find(".pill")).to_be_hidden()
-    await expect(alice.find(".list h2")).to_have_text(["today"])
-
-
-async def test_it_shifts_nothing_either_for_who_wants_no_motion(people, reader):
-    await asend("one", to=[people.alice])
-    alice = await reader(people.alice, path=None, viewport=TALL, reduced_motion="reduce")
-    await alice.context.add_init_script(SHIFTS)
-    await alice.open()
-    await alice.is_live()
-    await asend("two", to=[people.alice])
-    await alice.sees(two=False, one=False)
-    await alice.page.evaluate(FRAMES)
-    assert await alice.page.evaluate("shifts") == []
-    moving = (
-        "document.getAnimations().filter((each) => each.effect.getTiming().duration > 1).length"
-    )
-    assert await alice.page.evaluate(moving) == 0
-
-
-async def test_what_comes_in_one_breath_shifts_nothing_either(people, reader):
-    """Each while those before it are still on their way."""
-    for title in ("one", "two", "three"):
-        await asend(title, to=[people.alice], body="Some words.")
-    alice = await reader(people.alice, path=None, viewport=TALL)
-    await alice.context.add_init_script(SHIFTS)
-    await alice.open()
-    await alice.is_live()
-    titles = [f"number {n}" for n in range(5)]
-    for title in titles:
-        await asend(title, to=[people.alice], body="More words.")
-        await alice.row(title).wait_for()
-    await alice.page.evaluate(SETTLED)
-    await alice.page.evaluate(FRAMES)
-    assert await alice.page.evaluate("shifts") == []
-
-
 async def test_while_somebody_is_in_the_list_what_arrives_waits(people, reader):
     await asend("one", to=[people.alice])
     alice = await reader(people.alice)
@@ -135,24 +71,6 @@ async def test_while_somebody_is_in_the_list_what_arrives_waits(people, reader):
     await expect(pill).to_have_text("1 new message")
     await awithdraw(await Message.objects.aget(title="four"))
     await expect(pill).to_be_hidden()
-
-
-async def test_further_down_what_arrives_waits_and_moves_nothing(people, reader):
-    await several(30)
-    alice = await reader(people.alice, path=None)
-    await alice.context.add_init_script(SHIFTS)
-    await alice.open()
-    await alice.is_live()
-    await alice.page.mouse.wheel(0, 700)
-    await alice.page.wait_for_function("() => scrollY > 600")
-    await alice.page.evaluate(FRAMES)
-    before = await alice.page.evaluate("shifts.length = 0, scrollY")
-    await asend("new", to=[people.alice])
-    await expect(alice.find(".pill")).to_be_in_viewport()
-    assert await alice.page.evaluate("[scrollY, shifts.length]") == [before, 0]
-    await alice.find(".pill").click()
-    await is_focused(alice, "new")
-    await expect(alice.row("new")).to_be_in_viewport()
 
 
 async def test_what_arrives_gives_no_other_row_a_style_anew(people, reader, chromium):
