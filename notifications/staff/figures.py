@@ -93,8 +93,8 @@ def _add(minute: Minute, process: str, told: dict[str, int]) -> None:
 
 
 def sends() -> list[Message]:
-    """Those that are being sent, and the last that were published, with their `reach`, and how many
-    streams got each: `streamed`, None when no process knows it."""
+    """Those that are being sent, and the last that were published, with their `reach`, how many
+    streams got each (`streamed`, None when no process knows it), and how many have `seen` it."""
     of_people = Message.objects.of_people()
     # By position, in whose index those without one are found together.
     coming = of_people.filter(position=None, publish_at__lte=timezone.now(), expired_at=None)
@@ -102,8 +102,11 @@ def sends() -> list[Message]:
     found = [*coming[:SENDS], *of_people.published().order_by("-position")[:SENDS]][:SENDS]
     reach.attach(found)
     handed = reading.streamed(found)
+    out = [message for message in found if message.published_at]
+    seen = reading.seen(out, {message.pk: reach.of(message).read for message in out})
     for message in found:
         message.streamed = handed.get(message.pk)  # type: ignore[attr-defined]
+        message.seen = seen[message.pk] if message.published_at else None  # type: ignore[attr-defined]
     return found
 
 

@@ -5,13 +5,13 @@ one number, in the report of each server process.
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import TruncHour, TruncMinute
 from django.utils import timezone
 
@@ -60,29 +60,47 @@ def of(message: Message) -> Reading:
     reads = _reads(rows, unit)
     read = reads.total()
     audience = reach.of(message).recipients or 0
+    sent = audience
     if message.everyone:
-        # An inbox outlives its user.
-        inboxes = Inbox.objects.filter(Exists(_users().filter(pk=OuterRef("user_id"))))
-        inboxes = inboxes.filter(since__lt=message.position)
-        looked = Count("pk", filter=Q(seen__gte=message.position))
-        counted = inboxes.aggregate(sent=Count("pk"), seen=looked)
-        sent, seen = counted["sent"], counted["seen"]
-        # Whoever read it has seen it, also by its link from elsewhere.
-        late = Inbox.objects.filter(user_id=OuterRef("user_id"), seen__lt=message.position)
-        seen += rows.filter(Exists(late), first_read_at__isnull=False).count()
-    else:
-        sent = audience
-        # Of each reader's own row: of a join PostgreSQL may think that it had better read all.
-        up_to = Inbox.objects.filter(user_id=OuterRef("user_id")).values("seen")
-        unread = rows.filter(first_read_at=None).alias(up_to=Subquery(up_to))
-        seen = read + unread.filter(up_to__gte=message.position).count()
+        sent = _inboxes().filter(since__lt=message.position).count()
+    counted = seen([message], {message.pk: read})[message.pk]
     handed = streamed([message]).get(message.pk)
     steps = _steps(message, reads, unit)
-    return Reading(message, audience, sent, handed, seen, read, unit, steps)
+    return Reading(message, audience, sent, handed, counted, read, unit, steps)
 
 
 def _users() -> Any:
     return get_user_model()._default_manager
+
+
+def seen(messages: Collection[Message], read: Mapping[int, int]) -> dict[int, int]:
+    """How many have seen each of these published messages, by primary key: have had it before them
+    in a list, or have read it, also by its link from elsewhere. `read`: how many have read each."""
+    to_all = [message for message in messages if message.everyone]
+    named = [message for message in messages if not message.everyone]
+    # Of each reader's own row: of a join PostgreSQL may think that it had better read all.
+    up_to = Inbox.objects.filter(user_id=OuterRef("user_id")).values("seen")
+    rows = Recipient.objects.alias(up_to=Subquery(up_to)).order_by().values_list("message_id")
+    position = F("message__position")
+    looked = rows.filter(message__in=named, first_read_at=None, up_to__gte=position)
+    # Of a message to everyone only those have a row who did something with it.
+    late = rows.filter(message__in=to_all, first_read_at__isnull=False, up_to__lt=position)
+    found = Counter({message.pk: read[message.pk] for message in named})
+    for some in looked, late:
+        found.update(dict(some.annotate(count=Count("pk"))))
+    if to_all:
+        who = {
+            str(m.pk): Count("pk", filter=Q(since__lt=m.position, seen__gte=m.position))
+            for m in to_all
+        }
+        inboxes = _inboxes().filter(seen__gte=min(m.position or 0 for m in to_all))
+        found.update({int(key): count for key, count in inboxes.aggregate(**who).items()})
+    return found
+
+
+def _inboxes() -> QuerySet[Inbox]:
+    """Of accounts that there are: an inbox outlives its user."""
+    return Inbox.objects.filter(Exists(_users().filter(pk=OuterRef("user_id"))))
 
 
 def planned(message: Message) -> Audience:
