@@ -10,7 +10,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 export DEBUG ?= 1
 
 # One more than there are processors: tests wait a good deal, for servers and browsers.
-export WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 DRIVER := $(if $(filter mysql:%,$(DATABASE_URL)),.venv/.installed-mariadb)
 
@@ -28,7 +28,7 @@ test: lint tests/node/node_modules/.installed $(DRIVER)
 	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 everywhere: lint tests/node/node_modules/.installed .venv/.installed-mariadb
-	@$(BIN)/python -m tests.everywhere $(ARGS)
+	@$(BIN)/python -m tests.everywhere -n $(WORKERS) $(ARGS)
 
 lint: .venv/.installed-test
 	@$(BIN)/ruff check --quiet

@@ -153,7 +153,8 @@ class Browser:
     # --------------------------------------------------------------------------------- asking
 
     async def get(self, path: str, **params: Any) -> httpx.Response:
-        return await self.http.get(path, params=params, headers={"Accept": "application/json"})
+        async with asyncio.timeout(PATIENCE):  # httpx has none for the handler in this process
+            return await self.http.get(path, params=params, headers={"Accept": "application/json"})
 
     async def post(self, path: str, **data: Any) -> httpx.Response:
         headers = {"Accept": "application/json", "X-CSRFToken": "x" * 32}

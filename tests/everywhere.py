@@ -35,7 +35,7 @@ def main(*options: str) -> int:
 def suite(place: str, options: tuple[str, ...], env: dict[str, str]) -> int:
     print(f"\n{place}", flush=True)
     inherited = {name: value for name, value in os.environ.items() if name not in OURS}
-    command = [sys.executable, "-m", "pytest", "-n", os.environ["WORKERS"], *options]
+    command = [sys.executable, "-m", "pytest", *options]
     return subprocess.run(command, env=inherited | env).returncode
 
 

@@ -76,7 +76,7 @@ class Forked:
 
 
 class Forker:
-    """The process that forks. It asks nobody what for, and ends with this one."""
+    """The process that forks. It ends with this one, and so do those that it has forked."""
 
     def __init__(self) -> None:
         self._lock = Lock()  # for tests that start servers side by side, in threads

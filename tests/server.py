@@ -18,9 +18,8 @@ from django.conf import settings
 from django.db import connection
 
 from config import environment
-from tests.forking import Forked
+from tests.forking import ROOT, Forked
 
-ROOT = Path(__file__).parent.parent
 START = 20.0  # s until it answers, on a busy machine
 STOP = 10.0  # s until it is gone
 # Below those that outgoing connections take: so a port is still free when its server starts again.
